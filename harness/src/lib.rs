@@ -1,0 +1,6 @@
+//! sshdrill: an interop and conformance suite for SSH implementations.
+
+pub mod peer;
+pub mod run;
+pub mod scenario;
+pub mod verdict;

@@ -1,0 +1,211 @@
+//! Implementations that a scenario can be run against, and how each is started.
+//!
+//! A [`Peer`] can serve, connect, or both. It knows nothing of scenarios: it is told what to
+//! accept ([`ServerSetup`]) or what to do ([`ClientJob`]) and reports what happened. Whatever goes
+//! wrong on our side or in the environment is [`Broken`] and is never held against the peer.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use minissh::trace::TraceEntry;
+
+use crate::verdict::Log;
+
+/// Where an implementation comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Linked into this program.
+    InProcess,
+    /// A program on this machine.
+    Local(PathBuf),
+    /// A container of the named Debian suite.
+    Container(String),
+}
+
+/// What a peer is called and what it can do.
+#[derive(Debug, Clone)]
+pub struct PeerInfo {
+    /// Short id, unique in a run, as used by `--peer`: `minissh`, `openssh-local`, `openssh-trixie`.
+    pub id: String,
+    /// Product and version as shown in reports: `OpenSSH 9.2p1 Debian-2+deb12u10`.
+    pub version: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What it can do, known before any case runs.
+    pub capabilities: Capabilities,
+}
+
+/// What a peer can do. Declared by its manifest or probed before the first case, never inferred
+/// from a failed case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Can act as an SSH server.
+    pub server: bool,
+    /// Can act as an SSH client.
+    pub client: bool,
+    /// As a server: can check a password here.
+    pub server_password: bool,
+    /// As a client: can send a password here.
+    pub client_password: bool,
+    /// Offers strict key exchange.
+    pub strict_kex: bool,
+    /// As a client: can run several sessions over one connection.
+    pub multiplex: bool,
+}
+
+/// What a server has to accept. All servers use the fixture host key.
+#[derive(Debug, Clone)]
+pub struct ServerSetup {
+    /// Accept clients that do not run on this machine's loopback, such as those in a container.
+    pub reachable_from: Reach,
+    /// Seed for an implementation whose randomness can be injected.
+    pub seed: u64,
+}
+
+/// Where the clients of a server run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// On this machine.
+    Loopback,
+    /// In a container; the address of this machine as the container sees it, if it is ours to bind.
+    Containers(std::net::IpAddr),
+}
+
+/// A server that is up. Dropping it stops it and leaves nothing behind.
+pub trait RunningServer: Send {
+    /// Where to connect.
+    fn addr(&self) -> SocketAddr;
+    /// The user who can log in with the fixture user key, or with [`Self::password`].
+    fn user(&self) -> &str;
+    /// The password of that user.
+    fn password(&self) -> &str;
+    /// What it logged and traced since it was started, for this case only.
+    fn finish(self: Box<Self>) -> ServerRecord;
+}
+
+/// What a server left behind.
+#[derive(Debug, Clone, Default)]
+pub struct ServerRecord {
+    /// Its logs.
+    pub logs: Vec<Log>,
+    /// Its trace, when the implementation is ours.
+    pub trace: Vec<TraceEntry>,
+}
+
+/// How the client shall prove who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// With the fixture user key.
+    Publickey,
+    /// With this password.
+    Password(String),
+}
+
+/// What the client shall believe about the server's host key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownHost {
+    /// The fixture host key, which is the right one.
+    Right,
+    /// Another key under the same name: the connection must be refused.
+    Other,
+    /// Nothing, and nobody to ask: the connection must be refused.
+    Unknown,
+}
+
+/// One command to run in one session channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exec {
+    /// The command line.
+    pub command: String,
+    /// What to send on stdin; `None` sends EOF at once.
+    pub stdin: Option<Vec<u8>>,
+}
+
+/// What a client has to do: connect, log in, run all sessions on that one connection, leave.
+#[derive(Debug, Clone)]
+pub struct ClientJob {
+    /// Host as the client must reach it.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User to log in as.
+    pub user: String,
+    /// How to log in.
+    pub credential: Credential,
+    /// What it knows of the server's key.
+    pub known_host: KnownHost,
+    /// Sessions, run concurrently when there are several.
+    pub execs: Vec<Exec>,
+    /// Give up after this long.
+    pub deadline: Duration,
+    /// Seed for an implementation whose randomness can be injected.
+    pub seed: u64,
+}
+
+/// What became of a [`ClientJob`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientEnd {
+    /// Logged in and ran every session.
+    Done(Vec<ExecOutcome>),
+    /// Refused the server's host key.
+    RefusedHostKey,
+    /// Was refused by the server's authentication.
+    AuthFailed,
+    /// The connection failed in some other way; the client's own words.
+    Failed(String),
+}
+
+/// What one session gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutcome {
+    /// Everything read from stdout.
+    pub stdout: Vec<u8>,
+    /// Everything read from stderr. OpenSSH may add warnings of its own.
+    pub stderr: Vec<u8>,
+    /// The exit status, unless the command ended otherwise.
+    pub exit_status: Option<u32>,
+}
+
+/// A client's end together with what it left behind.
+#[derive(Debug, Clone)]
+pub struct ClientRecord {
+    /// What became of the job.
+    pub end: ClientEnd,
+    /// Its logs.
+    pub logs: Vec<Log>,
+    /// Its trace, when the implementation is ours.
+    pub trace: Vec<TraceEntry>,
+}
+
+/// Our side or the environment failed: what, where, and what a person could do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}")]
+pub struct Broken {
+    /// What failed, with the place and the operating system's or engine's words.
+    pub what: String,
+    /// What a person could do about it.
+    pub hint: Option<String>,
+}
+
+/// An implementation under test or beside one.
+pub trait Peer: Send + Sync {
+    /// Its name and abilities.
+    fn info(&self) -> &PeerInfo;
+
+    /// Starts a server and returns once it accepts connections.
+    ///
+    /// # Errors
+    /// [`Broken`] when it cannot be started.
+    fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken>;
+
+    /// Runs a client to its end or to the job's deadline, whichever is first.
+    ///
+    /// # Errors
+    /// [`Broken`] when the client program could not be run at all.
+    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken>;
+
+    /// The address under which this peer's client reaches servers of ours, and where they must
+    /// listen for it.
+    fn reach(&self) -> Reach;
+}

@@ -1,0 +1,117 @@
+//! What a run tells the world, in order. Reports are made from these and from nothing else.
+
+use std::sync::Arc;
+
+use crate::scenario::Scenario;
+use crate::verdict::{Outcome, Verdict};
+
+/// Who plays which role in a case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pairing {
+    /// Id of the client: a peer's, or `scripted`.
+    pub client: String,
+    /// Id of the server: a peer's, or `scripted`.
+    pub server: String,
+}
+
+impl std::fmt::Display for Pairing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}→{}", self.client, self.server)
+    }
+}
+
+/// One scenario with one pairing.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Who plays.
+    pub pairing: Pairing,
+    /// What all randomness of our side in this case is derived from.
+    pub seed: u64,
+    /// The command line that runs exactly this case again.
+    pub rerun: String,
+}
+
+/// Something a first-time reader would expect to run here and that does not, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// What is missing: `local OpenSSH`, `containers`, or a scenario with a pairing.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What would add it.
+    pub hint: Option<String>,
+}
+
+/// A peer that takes part, for the heading of a report.
+#[derive(Debug, Clone)]
+pub struct Participant {
+    /// Its id.
+    pub id: String,
+    /// Product and version.
+    pub version: String,
+}
+
+/// What happened, in the order it happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Something slow goes on before the first case, such as building an image.
+    Preparing(String),
+    /// The plan is made.
+    Planned {
+        /// The seed of the whole run.
+        seed: u64,
+        /// Who takes part.
+        participants: Vec<Participant>,
+        /// Every case that will run.
+        cases: Vec<Arc<Case>>,
+        /// What will not, and why.
+        left_out: Vec<LeftOut>,
+    },
+    /// A case begins.
+    CaseStarted(Arc<Case>),
+    /// A case is over.
+    CaseFinished {
+        /// Which.
+        case: Arc<Case>,
+        /// How.
+        outcome: Arc<Outcome>,
+    },
+    /// Nothing more will come.
+    Finished(Tally),
+}
+
+/// How many cases ended in each verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// See [`Verdict::Pass`].
+    pub pass: usize,
+    /// See [`Verdict::Deviation`].
+    pub deviation: usize,
+    /// See [`Verdict::Fail`].
+    pub fail: usize,
+    /// See [`Verdict::Unsupported`].
+    pub unsupported: usize,
+    /// See [`Verdict::Broken`].
+    pub broken: usize,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Pass => &mut self.pass,
+            Verdict::Deviation => &mut self.deviation,
+            Verdict::Fail => &mut self.fail,
+            Verdict::Unsupported => &mut self.unsupported,
+            Verdict::Broken => &mut self.broken,
+        } += 1;
+    }
+
+    /// All cases.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.pass + self.deviation + self.fail + self.unsupported + self.broken
+    }
+}

@@ -1,0 +1,3 @@
+//! From a selection of scenarios and peers to outcomes.
+
+pub mod event;

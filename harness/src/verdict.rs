@@ -1,0 +1,63 @@
+//! What a case concluded, and why: the vocabulary that running produces and reporting shows.
+
+use std::time::Duration;
+
+use minissh::trace::TraceEntry;
+use serde::{Deserialize, Serialize};
+
+/// How a case ended for its subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything the scenario demands came.
+    Pass,
+    /// A SHOULD was missed, or a tolerated alternative came (a bare close for a DISCONNECT).
+    Deviation,
+    /// The subject broke the clause.
+    Fail,
+    /// The subject said before the case ran that it lacks something the scenario needs.
+    Unsupported,
+    /// Our side or the environment failed; says nothing about the subject.
+    Broken,
+}
+
+/// Why a case is not a plain pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// 1-based line in the scenario file of the step that decided, if one did.
+    pub line: Option<usize>,
+    /// The step as written, or what we were doing.
+    pub step: String,
+    /// What the scenario demanded.
+    pub expected: String,
+    /// What happened instead.
+    pub actual: String,
+    /// What the person at the keyboard could do about it, if we know.
+    pub hint: Option<String>,
+}
+
+/// A named text collected while a case ran: a peer's log, a client's stderr.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Where it came from, such as `sshd` or `ssh stderr`.
+    pub name: String,
+    /// The text, as lossy UTF-8.
+    pub text: String,
+}
+
+/// Everything one case left behind.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, unless it is a plain pass.
+    pub failure: Option<Failure>,
+    /// Remarks that do not change the verdict, such as how a close was graded.
+    pub notes: Vec<String>,
+    /// The trace as recorded by our endpoint in this case.
+    pub trace: Vec<TraceEntry>,
+    /// Texts collected from the peers.
+    pub logs: Vec<Log>,
+    /// Wall-clock time, for display only.
+    pub took: Duration,
+}

@@ -1,0 +1,5 @@
+//! Messages.
+
+mod id;
+
+pub use id::MessageId;

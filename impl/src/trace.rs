@@ -92,3 +92,15 @@ impl fmt::Display for TraceEntry {
         }
     }
 }
+
+/// Takes the entries as they happen.
+pub trait Recorder: Send {
+    /// Takes one entry.
+    fn record(&mut self, entry: TraceEntry);
+}
+
+impl<F: FnMut(TraceEntry) + Send> Recorder for F {
+    fn record(&mut self, entry: TraceEntry) {
+        self(entry);
+    }
+}

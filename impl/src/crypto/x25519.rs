@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn agreement_gives_the_rfc_vector() {
         let alice = EphemeralKey::from_bytes(hex(
-            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ac177fba51db92c2a",
+            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
         ));
         let bob_share: [u8; 32] =
             hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");

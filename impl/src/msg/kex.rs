@@ -45,7 +45,7 @@ impl<'a> KexInit<'a> {
     /// Any [`DecodeError`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let mut list = |r: &mut Reader<'a>, field| r.name_list(field, Self::LIST_BYTES_MAX);
+        let list = |r: &mut Reader<'a>, field| r.name_list(field, Self::LIST_BYTES_MAX);
         let message = Self {
             cookie: r.array("cookie")?,
             kex: list(&mut r, "kex_algorithms")?,

@@ -1,0 +1,365 @@
+//! User authentication (RFC 4252): one of the few places where client and server differ.
+
+use zeroize::Zeroizing;
+
+use super::event::{AuthAnswer, AuthQuestion, Event, Password, Proof};
+use super::outbox::Outbox;
+use super::{ApiMisuse, PeerFault};
+use crate::crypto::{ExchangeHash, PublicKey, SigningKey};
+use crate::msg::names::{SSH_CONNECTION, SSH_ED25519, SSH_USERAUTH};
+use crate::msg::{
+    AuthMethod, Message, MessageId, Service, UserauthBanner, UserauthFailure, UserauthPkOk,
+    UserauthRequest,
+};
+use crate::wire::NameList;
+
+/// What a client logs in with.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A key.
+    Publickey(SigningKey),
+    /// A password.
+    Password(Password),
+}
+
+/// What to do about an authentication message that has no place here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It was taken.
+    Yes,
+    /// Answer UNIMPLEMENTED.
+    NotUnderstood,
+}
+
+/// As a client.
+#[derive(Debug)]
+pub(super) struct AuthClient {
+    state: ClientState,
+}
+
+#[derive(Debug)]
+enum ClientState {
+    /// `ssh-userauth` was not asked for yet.
+    NoService,
+    /// It was, and this request waits for it. It may hold a password.
+    ExpectServiceAccept(Zeroizing<Vec<u8>>),
+    /// Nothing is under way.
+    Ready,
+    /// A request is under way, by this method.
+    ExpectVerdict(&'static str),
+    /// We are in.
+    Done,
+}
+
+impl AuthClient {
+    pub(super) fn new() -> Self {
+        Self { state: ClientState::NoService }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, ClientState::Done)
+    }
+
+    pub(super) fn request(
+        &mut self,
+        user: &str,
+        credential: &Credential,
+        session_id: &ExchangeHash,
+        out: &mut Outbox,
+    ) -> Result<(), ApiMisuse> {
+        match self.state {
+            ClientState::NoService => {
+                let payload = encode_request(user, credential, session_id, |message| message.to_payload());
+                out.send(&Message::ServiceRequest(Service { name: SSH_USERAUTH }));
+                self.state = ClientState::ExpectServiceAccept(Zeroizing::new(payload));
+                Ok(())
+            }
+            ClientState::Ready => {
+                encode_request(user, credential, session_id, |message| out.send(message));
+                self.state = ClientState::ExpectVerdict(credential.method());
+                Ok(())
+            }
+            ClientState::ExpectServiceAccept(_) | ClientState::ExpectVerdict(_) => {
+                Err(ApiMisuse::AuthenticatedTwiceAtOnce)
+            }
+            ClientState::Done => Err(ApiMisuse::AuthenticatedAgain),
+        }
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        message: &Message<'_>,
+        out: &mut Outbox,
+        events: &mut impl Extend<Event>,
+    ) -> Result<Taken, PeerFault> {
+        match (std::mem::replace(&mut self.state, ClientState::Ready), message) {
+            (ClientState::ExpectServiceAccept(payload), Message::ServiceAccept(_)) => {
+                // Encoded by us, so that it decodes.
+                if let Ok(message @ Message::UserauthRequest(_)) = Message::decode(&payload) {
+                    out.send(&message);
+                    self.state = ClientState::ExpectVerdict(method_of(&message));
+                }
+            }
+            (ClientState::ExpectVerdict(_), Message::UserauthSuccess) => {
+                self.state = ClientState::Done;
+                events.extend([Event::AuthSucceeded]);
+            }
+            (ClientState::ExpectVerdict(_), Message::UserauthFailure(failure)) => {
+                events.extend([Event::AuthFailed {
+                    methods: failure.methods.iter().map(str::to_owned).collect(),
+                    partial_success: failure.partial_success,
+                }]);
+            }
+            // The server wants a new password, and we have none to offer: this one will not do.
+            (ClientState::ExpectVerdict(AuthMethod::PASSWORD), Message::UserauthPkOk(_)) => {
+                events.extend([Event::AuthFailed { methods: vec![], partial_success: false }]);
+            }
+            (ClientState::Done, _) => {
+                self.state = ClientState::Done;
+                return Ok(Taken::NotUnderstood);
+            }
+            (state, Message::UserauthBanner(banner)) => {
+                self.state = state;
+                events.extend([Event::BannerReceived(banner.text.to_vec())]);
+            }
+            (state, message) => return Self::refuse(&state, message.id()),
+        }
+        Ok(Taken::Yes)
+    }
+
+    fn refuse(state: &ClientState, got: MessageId) -> Result<Taken, PeerFault> {
+        let expected: &'static [MessageId] = match state {
+            ClientState::ExpectServiceAccept(_) => &[MessageId::SERVICE_ACCEPT],
+            ClientState::ExpectVerdict(_) => &[
+                MessageId::USERAUTH_SUCCESS,
+                MessageId::USERAUTH_FAILURE,
+                MessageId::USERAUTH_BANNER,
+            ],
+            ClientState::NoService | ClientState::Ready | ClientState::Done => &[],
+        };
+        Err(PeerFault::SentOutOfTurn { got, expected })
+    }
+}
+
+impl Credential {
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Publickey(_) => AuthMethod::PUBLICKEY,
+            Self::Password(_) => AuthMethod::PASSWORD,
+        }
+    }
+}
+
+fn method_of(message: &Message<'_>) -> &'static str {
+    match message {
+        Message::UserauthRequest(UserauthRequest {
+            method: AuthMethod::Password { .. }, ..
+        }) => AuthMethod::PASSWORD,
+        _ => AuthMethod::PUBLICKEY,
+    }
+}
+
+/// Builds the request and hands it to `use_message`.
+fn encode_request<T>(
+    user: &str,
+    credential: &Credential,
+    session_id: &ExchangeHash,
+    use_message: impl FnOnce(&Message<'_>) -> T,
+) -> T {
+    let (user, service) = (user.as_bytes(), SSH_CONNECTION);
+    match credential {
+        Credential::Password(password) => {
+            let method =
+                AuthMethod::Password { password: password.expose(), new_password: None };
+            use_message(&Message::UserauthRequest(UserauthRequest { user, service, method }))
+        }
+        Credential::Publickey(key) => {
+            let key_blob = key.public_key().to_blob();
+            let request = |signature_blob| UserauthRequest {
+                user,
+                service,
+                method: AuthMethod::Publickey {
+                    algorithm: SSH_ED25519,
+                    key_blob: &key_blob,
+                    signature_blob,
+                },
+            };
+            let signed = request(None).signed_bytes(&session_id.0, SSH_ED25519, &key_blob);
+            let signature = key.sign(&signed);
+            use_message(&Message::UserauthRequest(request(Some(&signature))))
+        }
+    }
+}
+
+/// As a server.
+#[derive(Debug)]
+pub(super) struct AuthServer {
+    state: ServerState,
+    failures: u32,
+    failures_max: u32,
+}
+
+#[derive(Debug)]
+enum ServerState {
+    ExpectServiceRequest,
+    ExpectRequest,
+    /// The application was asked.
+    ExpectAnswer(Asked),
+    /// The user is in.
+    Done,
+}
+
+/// What the application's yes will mean.
+#[derive(Debug)]
+enum Asked {
+    /// That key would do.
+    Probe {
+        key_blob: Vec<u8>,
+    },
+    /// Come in.
+    Final,
+}
+
+/// What we let continue: one choice of everything leaves these two.
+const METHODS: &str = "publickey,password";
+
+impl AuthServer {
+    pub(super) fn new(failures_max: u32) -> Self {
+        Self { state: ServerState::ExpectServiceRequest, failures: 0, failures_max }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.state, ServerState::Done)
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self.state, ServerState::ExpectAnswer(_))
+    }
+
+    pub(super) fn on_message(
+        &mut self,
+        message: &Message<'_>,
+        session_id: &ExchangeHash,
+        out: &mut Outbox,
+        events: &mut impl Extend<Event>,
+    ) -> Result<Taken, PeerFault> {
+        match (&self.state, message) {
+            (_, Message::ServiceRequest(service)) => self.on_service_request(*service, out),
+            (ServerState::ExpectRequest, Message::UserauthRequest(request)) => {
+                match question(request, session_id) {
+                    Some((question, asked)) => {
+                        self.state = ServerState::ExpectAnswer(asked);
+                        events.extend([Event::AuthAsked(question)]);
+                        Ok(Taken::Yes)
+                    }
+                    None => self.fail(matches!(request.method, AuthMethod::None), out),
+                }
+            }
+            // To be ignored silently (RFC 4252 §5.1).
+            (ServerState::Done, Message::UserauthRequest(_)) => Ok(Taken::Yes),
+            (ServerState::ExpectServiceRequest, Message::UserauthRequest(_)) => {
+                Err(PeerFault::SentOutOfTurn {
+                    got: MessageId::USERAUTH_REQUEST,
+                    expected: &[MessageId::SERVICE_REQUEST],
+                })
+            }
+            // What only servers send: never acted on.
+            _ => Ok(Taken::NotUnderstood),
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        answer: &AuthAnswer,
+        out: &mut Outbox,
+    ) -> Result<Result<(), PeerFault>, ApiMisuse> {
+        let ServerState::ExpectAnswer(asked) = &self.state else {
+            return Err(ApiMisuse::AnsweredNothing);
+        };
+        if let Some(banner) = &answer.banner {
+            let text = banner.as_bytes();
+            out.send(&Message::UserauthBanner(UserauthBanner { text, language: b"" }));
+        }
+        let is_probe = matches!(asked, Asked::Probe { .. });
+        if !answer.accept {
+            self.state = ServerState::ExpectRequest;
+            return Ok(self.fail(is_probe, out).map(|_| ()));
+        }
+        match std::mem::replace(&mut self.state, ServerState::ExpectRequest) {
+            ServerState::ExpectAnswer(Asked::Probe { key_blob }) => {
+                let algorithm = SSH_ED25519.as_bytes();
+                out.send(&Message::UserauthPkOk(UserauthPkOk { algorithm, key_blob: &key_blob }));
+            }
+            _ => {
+                self.state = ServerState::Done;
+                out.send(&Message::UserauthSuccess);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn on_service_request(
+        &mut self,
+        service: Service<'_>,
+        out: &mut Outbox,
+    ) -> Result<Taken, PeerFault> {
+        if service.name != SSH_USERAUTH {
+            return Err(PeerFault::AskedForUnknownService { name: service.name.to_owned() });
+        }
+        if matches!(self.state, ServerState::ExpectServiceRequest) {
+            self.state = ServerState::ExpectRequest;
+        }
+        out.send(&Message::ServiceAccept(service));
+        Ok(Taken::Yes)
+    }
+
+    /// Says no. Only what could have been a guess counts against the limit: `none` asks for the
+    /// list, and a probe shows nothing that is secret.
+    fn fail(&mut self, is_free: bool, out: &mut Outbox) -> Result<Taken, PeerFault> {
+        if !is_free {
+            self.failures += 1;
+        }
+        if self.failures >= self.failures_max {
+            return Err(PeerFault::FailedAuthTooOften { attempts_max: self.failures_max });
+        }
+        out.send(&Message::UserauthFailure(UserauthFailure {
+            methods: NameList(METHODS),
+            partial_success: false,
+        }));
+        Ok(Taken::Yes)
+    }
+}
+
+/// What to ask the application about this request; `None` when the answer is no without asking.
+fn question(
+    request: &UserauthRequest<'_>,
+    session_id: &ExchangeHash,
+) -> Option<(AuthQuestion, Asked)> {
+    let user = std::str::from_utf8(request.user).ok()?.to_owned();
+    if request.service != SSH_CONNECTION {
+        return None;
+    }
+    match &request.method {
+        AuthMethod::Publickey { algorithm, key_blob, signature_blob } => {
+            if *algorithm != SSH_ED25519 {
+                return None;
+            }
+            let key = PublicKey::from_blob(key_blob).ok()?;
+            let asked = match signature_blob {
+                None => Asked::Probe { key_blob: key_blob.to_vec() },
+                Some(signature) => {
+                    let signed = request.signed_bytes(&session_id.0, algorithm, key_blob);
+                    key.verify(&signed, signature).ok()?;
+                    Asked::Final
+                }
+            };
+            let signed = signature_blob.is_some();
+            Some((AuthQuestion { user, proof: Proof::Publickey { key, signed } }, asked))
+        }
+        AuthMethod::Password { password, new_password: None } => {
+            let proof = Proof::Password(Password::new(password)?);
+            Some((AuthQuestion { user, proof }, Asked::Final))
+        }
+        AuthMethod::Password { .. } | AuthMethod::None | AuthMethod::Other { .. } => None,
+    }
+}

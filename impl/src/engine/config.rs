@@ -1,0 +1,109 @@
+//! What an engine is told at its birth: role, keys, limits, when to rekey.
+
+use std::time::Duration;
+
+use crate::crypto::SigningKey;
+use crate::ident::OUR_IDENT;
+
+/// Everything an engine is told before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Client or server.
+    pub role: Role,
+    /// Our identification, without line end.
+    pub ident: String,
+    /// Whether the peer may open session channels. Servers do; a client only if its program asks.
+    pub accepts_sessions: bool,
+    /// When keys are too old.
+    pub rekey: RekeyPolicy,
+    /// How much a peer may ask of us.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A client with the defaults.
+    #[must_use]
+    pub fn client() -> Self {
+        Self::of(Role::Client, false)
+    }
+
+    /// A server with the defaults.
+    #[must_use]
+    pub fn server(host_key: SigningKey) -> Self {
+        Self::of(Role::Server { host_key }, true)
+    }
+
+    fn of(role: Role, accepts_sessions: bool) -> Self {
+        Self {
+            role,
+            ident: OUR_IDENT.to_owned(),
+            accepts_sessions,
+            rekey: RekeyPolicy::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Which side of the conversation we are.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// We opened the connection.
+    Client,
+    /// We were connected to.
+    Server {
+        /// What we prove our identity with.
+        host_key: SigningKey,
+    },
+}
+
+/// When we start a key exchange of our own accord, whichever comes first. Nothing is started
+/// before the user is authenticated: no OpenSSH answers that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RekeyPolicy {
+    /// Bytes in one direction under the same keys. RFC 4253 §9 suggests 1 GiB.
+    pub bytes_max: u64,
+    /// Packets in one direction under the same keys. RFC 4344 §3.1 suggests 2^31.
+    pub packets_max: u64,
+    /// Age of the keys. RFC 4253 §9 suggests an hour.
+    pub age_max: Duration,
+}
+
+impl Default for RekeyPolicy {
+    fn default() -> Self {
+        Self { bytes_max: 1 << 30, packets_max: 1 << 31, age_max: Duration::from_secs(3_600) }
+    }
+}
+
+/// How much a peer may ask of us. Past any of these the connection, or what was asked, is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Channels open at once.
+    pub channels_max: usize,
+    /// Requests on one channel that we have not answered yet.
+    pub requests_in_flight_max: usize,
+    /// Failed authentication requests. RFC 4252 §4 suggests 20.
+    pub auth_attempts_max: u32,
+    /// From the start of the connection to a successful authentication, as a server. RFC 4252 §4
+    /// suggests 10 minutes; OpenSSH takes 2, and so do we.
+    pub auth_time_max: Duration,
+    /// Bytes of messages that wait for the end of a key exchange.
+    pub held_bytes_max: usize,
+    /// Bytes of finished packets that wait for the network; past it we stop reading.
+    pub transmit_bytes_max: usize,
+    /// Bytes written to one channel that wait for its window.
+    pub staged_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            channels_max: 4_096,
+            requests_in_flight_max: 256,
+            auth_attempts_max: 20,
+            auth_time_max: Duration::from_secs(120),
+            held_bytes_max: 1 << 20,
+            transmit_bytes_max: 1 << 20,
+            staged_bytes_max: 128 << 10,
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::wire::{DecodeError, Reader, Writer};
 
 /// Longest key or signature blob that is looked at, in bytes. Our bound: an Ed25519 key takes 51
 /// bytes, a signature 83; an RSA key of 16 384 bits, which we refuse by its name, about 2 100.
-pub const BLOB_BYTES_MAX: usize = 8_192;
+const BLOB_BYTES_MAX: usize = 8_192;
 
 /// Why a key blob is not a key of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -1,0 +1,310 @@
+//! The procedural API: the calls of [`crate::net`], each waiting for its result.
+//!
+//! Everything takes `&self` and may be called from many threads at once. One runtime, started on
+//! first use, serves all connections. Not to be called from within an async runtime.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, OnceLock};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use crate::crypto::{PublicKey, SigningKey, from_os};
+use crate::engine::Config;
+use crate::net::{self, AuthPolicy, Data, Error, Exit, Options};
+use crate::process;
+
+/// Where a server listens unless told otherwise.
+pub const SERVER_PORT: u16 = 22_022;
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("minissh")
+            .build()
+            .unwrap_or_else(|error| panic!("the system gives no threads: {error}"))
+    })
+}
+
+/// A fresh key.
+///
+/// # Errors
+/// [`Error::Io`] when the system has no randomness to give.
+pub fn keygen() -> Result<SigningKey, Error> {
+    let mut rng = from_os()
+        .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))?;
+    Ok(SigningKey::generate(&mut rng))
+}
+
+/// Connects to a server and exchanges keys. `verifier` sees the server's key after its signature
+/// verified; a refusal ends the connection.
+///
+/// # Errors
+/// See [`net::connect`].
+pub fn connect(
+    addr: impl ToSocketAddrs,
+    verifier: impl FnOnce(&PublicKey) -> bool + Send + 'static,
+) -> Result<Ssh, Error> {
+    connect_with(addr, Options::new(Config::client()), verifier)
+}
+
+/// As [`connect`], with options.
+///
+/// # Errors
+/// See [`net::connect`].
+pub fn connect_with(
+    addr: impl ToSocketAddrs,
+    options: Options,
+    verifier: impl FnOnce(&PublicKey) -> bool + Send + 'static,
+) -> Result<Ssh, Error> {
+    let addrs: Vec<SocketAddr> =
+        addr.to_socket_addrs().map_err(Error::io("cannot resolve the address"))?.collect();
+    let session = runtime().block_on(net::connect(&addrs[..], options, verifier))?;
+    Ok(Ssh { session })
+}
+
+/// Listens at `addr` and runs `handler` on a thread of its own for each connection whose key
+/// exchange succeeded. Returns only when listening fails.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot listen.
+pub fn server(
+    addr: impl ToSocketAddrs,
+    host_key: SigningKey,
+    handler: impl Fn(Ssh) + Send + Sync + 'static,
+) -> Result<(), Error> {
+    let server = Server::bind(addr)?;
+    server.serve(move |_| Options::new(Config::server(host_key.clone())), handler)
+}
+
+/// A listening socket.
+pub struct Server {
+    listener: TcpListener,
+    stop: Arc<Notify>,
+}
+
+/// Ends [`Server::serve`].
+#[derive(Clone)]
+pub struct Stop(Arc<Notify>);
+
+impl Stop {
+    /// No more connections; those that are there go on.
+    pub fn stop(&self) {
+        self.0.notify_one();
+    }
+}
+
+impl Server {
+    /// Listens at `addr`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bind(addr: impl ToSocketAddrs) -> Result<Self, Error> {
+        let addrs: Vec<SocketAddr> =
+            addr.to_socket_addrs().map_err(Error::io("cannot resolve the address"))?.collect();
+        let listener = runtime()
+            .block_on(TcpListener::bind(&addrs[..]))
+            .map_err(Error::io(format!("cannot listen at {addrs:?}")))?;
+        Ok(Self { listener, stop: Arc::default() })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn local_addr(&self) -> Result<SocketAddr, Error> {
+        self.listener.local_addr().map_err(Error::io("cannot tell where it listens"))
+    }
+
+    /// What ends [`Self::serve`].
+    #[must_use]
+    pub fn stopper(&self) -> Stop {
+        Stop(Arc::clone(&self.stop))
+    }
+
+    /// Runs `handler` on a thread of its own for each connection whose key exchange succeeded,
+    /// with the options that `options` gives for the peer's address.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when no connection can be accepted any more.
+    pub fn serve(
+        &self,
+        options: impl Fn(SocketAddr) -> Options,
+        handler: impl Fn(Ssh) + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let handler = Arc::new(handler);
+        loop {
+            let accepted = runtime().block_on(async {
+                tokio::select! {
+                    accepted = self.listener.accept() => Some(accepted),
+                    () = self.stop.notified() => None,
+                }
+            });
+            let Some(accepted) = accepted else { return Ok(()) };
+            let (stream, peer) = accepted.map_err(Error::io("cannot accept a connection"))?;
+            let (options, handler) = (options(peer), Arc::clone(&handler));
+            std::thread::spawn(move || {
+                match runtime().block_on(net::accept(stream, options)) {
+                    Ok(session) => handler(Ssh { session }),
+                    Err(error) => tracing::info!("{peer}: {error}"),
+                }
+            });
+        }
+    }
+}
+
+/// A connection. Clones are the same connection.
+#[derive(Debug, Clone)]
+pub struct Ssh {
+    session: net::Session,
+}
+
+impl Ssh {
+    /// See [`net::Session::userauth_publickey`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn userauth_publickey(&self, user: &str, key: &SigningKey) -> Result<bool, Error> {
+        runtime().block_on(self.session.userauth_publickey(user, key))
+    }
+
+    /// See [`net::Session::userauth_password`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn userauth_password(&self, user: &str, password: &str) -> Result<bool, Error> {
+        runtime().block_on(self.session.userauth_password(user, password))
+    }
+
+    /// See [`net::Session::banners`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn banners(&self) -> Result<Vec<Vec<u8>>, Error> {
+        runtime().block_on(self.session.banners())
+    }
+
+    /// See [`net::Session::userauth_accept`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn userauth_accept(&self, policy: AuthPolicy) -> Result<String, Error> {
+        runtime().block_on(self.session.userauth_accept(policy))
+    }
+
+    /// See [`net::Session::channel_exec`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn channel_exec(&self, command: &str) -> Result<Channel, Error> {
+        runtime().block_on(self.session.channel_exec(command)).map(|channel| Channel { channel })
+    }
+
+    /// See [`net::Session::channel_accept`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn channel_accept(&self) -> Result<Channel, Error> {
+        runtime().block_on(self.session.channel_accept()).map(|channel| Channel { channel })
+    }
+
+    /// See [`net::Session::rekey`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn rekey(&self) -> Result<(), Error> {
+        runtime().block_on(self.session.rekey())
+    }
+
+    /// See [`net::Session::disconnect`].
+    pub fn disconnect(&self) {
+        runtime().block_on(self.session.disconnect());
+    }
+}
+
+/// A session channel. Dropping it closes the channel.
+#[derive(Debug)]
+pub struct Channel {
+    channel: net::Channel,
+}
+
+impl Channel {
+    /// What the peer wants to run here; `None` for a shell.
+    #[must_use]
+    pub fn command(&self) -> Option<&[u8]> {
+        self.channel.command()
+    }
+
+    /// See [`net::Channel::read`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn read(&self) -> Result<Option<Data>, Error> {
+        runtime().block_on(self.channel.read())
+    }
+
+    /// See [`net::Channel::write`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn write(&self, data: &[u8]) -> Result<(), Error> {
+        runtime().block_on(self.channel.write(data))
+    }
+
+    /// See [`net::Channel::write_stderr`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn write_stderr(&self, data: &[u8]) -> Result<(), Error> {
+        runtime().block_on(self.channel.write_stderr(data))
+    }
+
+    /// See [`net::Channel::write_extended`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn write_extended(&self, code: u32, data: &[u8]) -> Result<(), Error> {
+        runtime().block_on(self.channel.write_extended(code, data))
+    }
+
+    /// See [`net::Channel::eof`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn eof(&self) -> Result<(), Error> {
+        runtime().block_on(self.channel.eof())
+    }
+
+    /// See [`net::Channel::close`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn close(&self) -> Result<(), Error> {
+        runtime().block_on(self.channel.close())
+    }
+
+    /// See [`net::Channel::send_exit`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn send_exit(&self, exit: &Exit) -> Result<(), Error> {
+        runtime().block_on(self.channel.send_exit(exit))
+    }
+
+    /// See [`net::Channel::wait`].
+    #[must_use]
+    pub fn wait(&self) -> Option<Exit> {
+        runtime().block_on(self.channel.wait())
+    }
+
+    /// Runs what the peer asked for; see [`process::run_on`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn run_command(&self) -> Result<Exit, Error> {
+        runtime().block_on(process::run_on(&self.channel))
+    }
+}

@@ -1,0 +1,51 @@
+//! What a call can come back with instead of its result.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::engine::{ApiMisuse, End};
+use crate::msg::OpenFailureReason;
+
+/// Why a call did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The operating system, at what we were doing.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What we were doing.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The verifier refused the server's host key.
+    #[error("the host key was refused")]
+    HostKeyRefused,
+    /// The connection is over.
+    #[error("{0}")]
+    Ended(End),
+    /// The peer did not open the channel.
+    #[error("the peer refused the channel (reason {}): {description}", reason.0)]
+    ChannelRefused {
+        /// Why, for machines.
+        reason: OpenFailureReason,
+        /// Why, for people, escaped.
+        description: String,
+    },
+    /// The peer answered a request on a channel with no.
+    #[error("the peer refused the request {name:?}")]
+    RequestRefused {
+        /// The request.
+        name: &'static str,
+    },
+    /// The caller's mistake.
+    #[error("{0}")]
+    Misuse(#[from] ApiMisuse),
+}
+
+impl Error {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source }
+    }
+}

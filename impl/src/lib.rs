@@ -1,6 +1,7 @@
 //! minissh: an SSH-2 client and server with exactly one choice of each algorithm.
 
 pub mod blocking;
+pub mod cli;
 pub mod crypto;
 pub mod engine;
 pub mod ident;

@@ -1,0 +1,7 @@
+//! The `minissh` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    minissh::cli::main()
+}

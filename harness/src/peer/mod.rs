@@ -4,6 +4,12 @@
 //! accept ([`ServerSetup`]) or what to do ([`ClientJob`]) and reports what happened. Whatever goes
 //! wrong on our side or in the environment is [`Broken`] and is never held against the peer.
 
+pub mod catalogue;
+pub mod container;
+pub mod keys;
+pub mod openssh;
+mod process;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,369 @@
+//! A blocking face on the container engine's interface: start, run inside, ask, clean.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::container::LogOutput;
+use testcontainers::bollard::errors::Error as EngineError;
+use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptions, ListImagesOptions, RemoveContainerOptions, RemoveImageOptions,
+};
+use testcontainers::runners::SyncRunner;
+use testcontainers::{Container, CopyTargetOptions, GenericImage, ImageExt};
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::Runtime;
+
+use super::{LABEL, is_going_on, run_label};
+use crate::peer::Broken;
+use crate::peer::process::Ran;
+
+/// How long an engine that works takes to say so.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// What we allow beyond a command's own limit before we take the engine for dead.
+const ENGINE_SLACK: Duration = Duration::from_secs(20);
+
+/// A container engine that answers.
+pub struct Engine {
+    docker: Docker,
+    runtime: Runtime,
+}
+
+/// Why no engine can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoEngine {
+    /// There is one, and it may not be used.
+    NoPermission(String),
+    /// None answers.
+    NotThere(String),
+}
+
+/// A running container; removed when dropped, and on the signals that end a program.
+pub struct Running(Container<GenericImage>);
+
+impl Running {
+    /// Its id, short.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        let id = self.0.id();
+        id.get(..12).unwrap_or(id)
+    }
+}
+
+impl Engine {
+    /// Finds the engine by `DOCKER_HOST` or at its usual place, and waits for its answer.
+    ///
+    /// # Errors
+    /// [`NoEngine`] when there is none for us.
+    pub fn connect() -> Result<Self, NoEngine> {
+        let no = |e: &dyn StdError| NoEngine::NotThere(e.to_string());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("container-engine")
+            .enable_all()
+            .build()
+            .map_err(|e| no(&e))?;
+        let answer = runtime.block_on(async {
+            let docker = testcontainers::core::client::docker_client_instance().await;
+            let docker = docker.map_err(|e| no(&e))?;
+            match tokio::time::timeout(ANSWER_MAX, docker.ping()).await {
+                Ok(Ok(_)) => Ok(docker),
+                Ok(Err(e)) => Err(why_not(&e)),
+                Err(_) => Err(NoEngine::NotThere(format!(
+                    "no answer within {ANSWER_MAX:?}"
+                ))),
+            }
+        });
+        Ok(Self {
+            docker: answer?,
+            runtime,
+        })
+    }
+
+    /// Whether an image of this name is here.
+    pub(super) fn has_image(&self, name: &str) -> bool {
+        self.runtime
+            .block_on(self.docker.inspect_image(name))
+            .is_ok()
+    }
+
+    /// Starts a container with `files` (path, mode, content) in it.
+    ///
+    /// # Errors
+    /// [`Broken`] with the engine's words.
+    pub fn start(
+        &self,
+        (name, tag): (&str, &str),
+        files: &[(&str, u32, &str)],
+    ) -> Result<Running, Broken> {
+        let mut request = GenericImage::new(name, tag)
+            .with_label(LABEL, run_label())
+            .with_startup_timeout(Duration::from_secs(60));
+        for (path, mode, content) in files {
+            let target = CopyTargetOptions::new(*path).with_mode(*mode);
+            request = request.with_copy_to(target, content.as_bytes().to_vec());
+        }
+        let started = request.start();
+        started
+            .map(Running)
+            .map_err(|e| broken(&format!("cannot start {name}:{tag}"), &e))
+    }
+
+    /// The container's address, and this machine's as the container sees it.
+    ///
+    /// # Errors
+    /// [`Broken`] when the container is in no network that has both.
+    pub fn addresses(&self, container: &Running) -> Result<(IpAddr, IpAddr), Broken> {
+        let inspect = self.docker.inspect_container(container.0.id(), None);
+        let found = self.runtime.block_on(inspect);
+        let found = found.map_err(|e| broken("cannot inspect a container", &e))?;
+        let networks = found
+            .network_settings
+            .and_then(|s| s.networks)
+            .unwrap_or_default();
+        let both = |network: &testcontainers::bollard::models::EndpointSettings| {
+            let address = network.ip_address.as_ref()?.parse().ok()?;
+            Some((address, network.gateway.as_ref()?.parse().ok()?))
+        };
+        networks.values().find_map(both).ok_or_else(|| Broken {
+            what: format!(
+                "container {} is in no network with a gateway",
+                container.id()
+            ),
+            hint: Some("the engine's default network must be a bridge".to_owned()),
+        })
+    }
+
+    /// Whether the container has not ended.
+    pub fn is_running(&self, container: &Running) -> bool {
+        container.0.is_running().unwrap_or(false)
+    }
+
+    /// Runs a shell script in the container with `stdin`, at most for `limit`. A script that is
+    /// stopped is stopped with all processes that it started.
+    ///
+    /// # Errors
+    /// [`Broken`] when the engine cannot run it.
+    pub(in crate::peer) fn run(
+        &self,
+        container: &Running,
+        script: &str,
+        stdin: &[u8],
+        limit: Duration,
+    ) -> Result<Ran, Broken> {
+        /// What timeout(1) says of a program that it had to stop, and of one it had to kill.
+        const STOPPED: [i64; 2] = [124, 137];
+        let seconds = limit.as_secs_f64().to_string();
+        let command = ["timeout", "--kill-after=1", &seconds, "sh", "-c", script];
+        let run = tokio::time::timeout(
+            limit + ENGINE_SLACK,
+            exec(&self.docker, container.0.id(), &command, stdin),
+        );
+        // A future of tokio's clock must be made where its runtime is.
+        let ran = self.runtime.block_on(async { run.await });
+        let (stdout, stderr, code) = match ran {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(e)) => return Err(broken("cannot run a command in a container", &e)),
+            Err(e) => return Err(broken("the container engine hangs", &e)),
+        };
+        Ok(Ran {
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            code: code
+                .filter(|code| !STOPPED.contains(code))
+                .and_then(|c| i32::try_from(c).ok()),
+        })
+    }
+}
+
+/// Runs a command; gives what it wrote to stdout and stderr, and its exit code.
+async fn exec(
+    docker: &Docker,
+    container: &str,
+    command: &[&str],
+    stdin: &[u8],
+) -> Result<(Vec<u8>, Vec<u8>, Option<i64>), EngineError> {
+    let options = CreateExecOptions {
+        cmd: Some(command.to_vec()),
+        attach_stdin: Some(!stdin.is_empty()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..CreateExecOptions::default()
+    };
+    let id = docker.create_exec(container, options).await?.id;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    if let StartExecResults::Attached {
+        mut output,
+        mut input,
+    } = docker.start_exec(&id, None).await?
+    {
+        let write = async {
+            // A command that does not read all of it is no fault of ours.
+            let _ = input.write_all(stdin).await;
+            let _ = input.flush().await;
+        };
+        let read = async {
+            while let Some(piece) = output.next().await {
+                match piece? {
+                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
+                    other => stdout.extend_from_slice(&other.into_bytes()),
+                }
+            }
+            Ok::<(), EngineError>(())
+        };
+        tokio::join!(write, read).1?;
+    }
+    let code = docker.inspect_exec(&id).await?.exit_code;
+    Ok((stdout, stderr, code))
+}
+
+/// What [`clean`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Containers of runs that are over.
+    pub containers: usize,
+    /// Images made from `docker/`; the base images stay.
+    pub images: usize,
+}
+
+/// Removes all containers that runs left on the engine, except those of runs that still go on on
+/// this machine, and on demand the images that the suite made.
+///
+/// # Errors
+/// [`Broken`] when there is no engine, or when it refuses.
+pub fn clean(images_too: bool) -> Result<Cleaned, Broken> {
+    let engine = Engine::connect().map_err(Broken::from)?;
+    let cleaned = engine.runtime.block_on(async {
+        let docker = &engine.docker;
+        let containers = remove_containers(docker).await?;
+        let images = if images_too {
+            remove_images(docker).await?
+        } else {
+            0
+        };
+        Ok(Cleaned { containers, images })
+    });
+    cleaned.map_err(|e: EngineError| broken("cannot clean up", &e))
+}
+
+async fn remove_containers(docker: &Docker) -> Result<usize, EngineError> {
+    let listed = ListContainersOptions {
+        all: true,
+        filters: Some(HashMap::from([(
+            "label".to_owned(),
+            vec![LABEL.to_owned()],
+        )])),
+        ..ListContainersOptions::default()
+    };
+    let mut removed = 0;
+    for container in docker.list_containers(Some(listed)).await? {
+        let run = container
+            .labels
+            .and_then(|mut labels| labels.remove(LABEL))
+            .unwrap_or_default();
+        let Some(id) = container.id.filter(|_| !is_going_on(&run)) else {
+            continue;
+        };
+        let force = RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..Default::default()
+        };
+        match docker.remove_container(&id, Some(force)).await {
+            Ok(()) => removed += 1,
+            Err(e) if is_gone(&e) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(removed)
+}
+
+async fn remove_images(docker: &Docker) -> Result<usize, EngineError> {
+    let listed = ListImagesOptions {
+        filters: Some(HashMap::from([(
+            "label".to_owned(),
+            vec![format!("{LABEL}=image")],
+        )])),
+        ..ListImagesOptions::default()
+    };
+    let mut removed = 0;
+    for image in docker.list_images(Some(listed)).await? {
+        let force = RemoveImageOptions {
+            force: true,
+            ..Default::default()
+        };
+        match docker.remove_image(&image.id, Some(force), None).await {
+            Ok(_) => removed += 1,
+            Err(e) if is_gone(&e) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(removed)
+}
+
+/// Removed by somebody else meanwhile, or being removed: both are what we want.
+fn is_gone(e: &EngineError) -> bool {
+    matches!(
+        e,
+        EngineError::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }
+    )
+}
+
+/// Tells a socket that refuses us from one that is not there.
+fn why_not(e: &EngineError) -> NoEngine {
+    let mut words = e.to_string();
+    let mut cause: Option<&dyn StdError> = e.source();
+    let mut denied = false;
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        denied |= io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied);
+        let said = error.to_string();
+        if !words.contains(&said) {
+            words = format!("{words}: {said}");
+        }
+        cause = error.source();
+    }
+    if denied || words.contains("ermission denied") {
+        NoEngine::NoPermission(words)
+    } else {
+        NoEngine::NotThere(words)
+    }
+}
+
+impl From<NoEngine> for Broken {
+    fn from(no: NoEngine) -> Self {
+        let (why, hint) = match no {
+            NoEngine::NoPermission(words) => {
+                (words, "add yourself to the `docker` group and log in again")
+            }
+            NoEngine::NotThere(words) => (
+                words,
+                "install and start a container engine (Debian: docker.io), or set DOCKER_HOST",
+            ),
+        };
+        Self {
+            what: format!("cannot reach a container engine: {why}"),
+            hint: Some(hint.to_owned()),
+        }
+    }
+}
+
+fn broken(what: &str, e: &dyn StdError) -> Broken {
+    let mut words = format!("{what}: {e}");
+    let mut cause = e.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    Broken {
+        what: words,
+        hint: None,
+    }
+}

@@ -1,0 +1,346 @@
+//! One `ssh` process per session: the script that runs them, and what their logs mean.
+//!
+//! A job is three scripts in a [`Place`]: put the inputs into a fresh folder, run the clients there,
+//! bring the outputs back. Only the second is subject to the job's deadline, so that the log of a
+//! client that hangs is there to be read.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{Place, quoted};
+use crate::peer::{
+    Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome, KnownHost, keys,
+};
+use crate::verdict::Log;
+
+/// How long moving inputs and outputs may take; they are at most some tens of megabytes.
+const MOVING_MAX: Duration = Duration::from_secs(60);
+
+/// The name under which known_hosts lists the server, whatever its address.
+const HOST_ALIAS: &str = "drill";
+
+/// Options for every connection: our algorithms, our files, and nothing of the user's.
+const OPTIONS: &[&str] = &[
+    "KexAlgorithms=curve25519-sha256,curve25519-sha256@libssh.org",
+    "HostKeyAlgorithms=ssh-ed25519",
+    "Ciphers=chacha20-poly1305@openssh.com",
+    "Compression=no",
+    "CheckHostIP=no",
+    "GlobalKnownHostsFile=/dev/null",
+    "UserKnownHostsFile=in/known_hosts",
+    "StrictHostKeyChecking=yes",
+    "UpdateHostKeys=no",
+    "IdentitiesOnly=yes",
+    "IdentityFile=in/key",
+    "NumberOfPasswordPrompts=1",
+    "LogLevel=DEBUG3",
+];
+
+/// Runs `job` in `place`.
+pub(super) fn connect(place: &dyn Place, job: &ClientJob) -> Result<ClientRecord, Broken> {
+    static JOBS: AtomicU64 = AtomicU64::new(1);
+    let number = JOBS.fetch_add(1, Ordering::Relaxed);
+    let folder = quoted(&format!("{}/client-{number}", place.folder()));
+
+    let (script, input) = putting(&inputs(job));
+    let put = place.run(
+        &format!("mkdir {folder} && cd {folder}\n{script}"),
+        &input,
+        MOVING_MAX,
+    )?;
+    if put.code != Some(0) {
+        let what = format!(
+            "cannot prepare an ssh client in {folder}: {}",
+            put.stderr.trim()
+        );
+        return Err(Broken { what, hint: None });
+    }
+    let script = format!("cd {folder} || exit\n{}", running(place.ssh(), job));
+    let ran = place.run(&script, b"", job.deadline)?;
+    let files = place.run(
+        &format!("cd {folder} && {BRINGING}; rm -rf {folder}"),
+        b"",
+        MOVING_MAX,
+    )?;
+    let mut files = unpack(&files.stdout);
+
+    let logs: Vec<Log> = files
+        .iter()
+        .filter(|(name, _)| name.starts_with("log."))
+        .map(|(name, text)| Log {
+            name: name.replacen("log.", "ssh ", 1),
+            text: String::from_utf8_lossy(text).into_owned(),
+        })
+        .collect();
+    let end = match ran.code {
+        Some(0) => end(job, &mut files, &logs),
+        _ => ClientEnd::Failed(stopped(job.deadline, ran.code, &ran.stderr, &logs)),
+    };
+    Ok(ClientRecord {
+        end,
+        logs,
+        trace: Vec::new(),
+    })
+}
+
+/// One input file: name, mode, content.
+type Input<'a> = (String, &'static str, std::borrow::Cow<'a, [u8]>);
+
+/// Everything the clients read. Files, because a command line can be read by anybody.
+fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
+    let known_hosts = match job.known_host {
+        KnownHost::Right => format!("{HOST_ALIAS} {}", keys::HOST_PUBLIC),
+        KnownHost::Other => format!("{HOST_ALIAS} {}", keys::OTHER_HOST_PUBLIC),
+        KnownHost::Unknown => String::new(),
+    };
+    let mut inputs: Vec<Input<'_>> = vec![
+        ("known_hosts".into(), "600", known_hosts.into_bytes().into()),
+        ("key".into(), "600", keys::USER.as_bytes().into()),
+        ("stdin.master".into(), "600", Vec::new().into()),
+    ];
+    if let Credential::Password(password) = &job.credential {
+        inputs.push(("password".into(), "600", password.as_bytes().into()));
+        inputs.push((
+            "askpass".into(),
+            "700",
+            b"#!/bin/sh\ncat in/password\n"[..].into(),
+        ));
+    }
+    for (number, exec) in (1..).zip(&job.execs) {
+        let stdin = exec.stdin.as_deref().unwrap_or_default();
+        inputs.push((format!("stdin.{number}"), "600", stdin.into()));
+    }
+    inputs
+}
+
+/// A script that writes the inputs into `in/`, and the bytes that it takes them from.
+fn putting(inputs: &[Input<'_>]) -> (String, Vec<u8>) {
+    let mut script = "umask 077; set -e; mkdir in\n".to_owned();
+    let mut bytes = Vec::new();
+    for (name, mode, content) in inputs {
+        let _ = writeln!(
+            script,
+            "head -c {} >in/{name}; chmod {mode} in/{name}",
+            content.len()
+        );
+        bytes.extend_from_slice(content);
+    }
+    (script, bytes)
+}
+
+/// The script that runs the clients. It ends with 0 whatever became of them.
+fn running(ssh: &str, job: &ClientJob) -> String {
+    let mut script = format!(
+        "unset SSH_AUTH_SOCK
+         export SSH_ASKPASS=./in/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=none
+         client() {{
+             name=$1; shift
+             {} \"$@\" <in/stdin.$name >stdout.$name 2>stderr.$name
+             echo $? >status.$name
+         }}\n",
+        command(ssh, job)
+    );
+    let host = quoted(&job.host);
+    let run = |number: usize, exec: &Exec, through: &str| {
+        format!(
+            "client {number} {through}{host} -- {}",
+            quoted(&exec.command)
+        )
+    };
+    match job.execs.as_slice() {
+        [] => script.push_str(&format!("client 1 {host} -- true\n")),
+        [exec] => script.push_str(&(run(1, exec, "") + "\n")),
+        execs => {
+            let _ = write!(
+                script,
+                "client master -M -N -S control {host} &
+                 until [ -S control ]; do [ ! -e status.master ] || exit 0; sleep 0.01; done
+                 sessions=\n"
+            );
+            // Without its master a client would connect by itself; the proxy command forbids it.
+            let through = "-S control -o ControlMaster=no -o ProxyCommand=false ";
+            for (number, exec) in (1..).zip(execs) {
+                let _ = writeln!(script, "{} &", run(number, exec, through));
+                script.push_str("sessions=\"$sessions $!\"\n");
+            }
+            let _ = write!(
+                script,
+                "wait $sessions
+                 {ssh} -F /dev/null -S control -O exit {host} 2>/dev/null
+                 wait\n",
+                ssh = quoted(ssh)
+            );
+        }
+    }
+    script.push_str("exit 0\n");
+    script
+}
+
+/// The command line that all clients of the job have in common, as shell words. `$name` is theirs.
+fn command(ssh: &str, job: &ClientJob) -> String {
+    let mut words = format!("{} -F /dev/null -E log.$name -p {}", quoted(ssh), job.port);
+    let login = match job.credential {
+        Credential::Publickey => ["PreferredAuthentications=publickey", "BatchMode=yes"],
+        // Batch mode would mean not to ask for a password, not even a program.
+        Credential::Password(_) => ["PreferredAuthentications=password", "BatchMode=no"],
+    };
+    let user = format!("User={}", job.user);
+    let alias = format!("HostKeyAlias={HOST_ALIAS}");
+    for option in OPTIONS
+        .iter()
+        .chain(&login)
+        .copied()
+        .chain([user.as_str(), alias.as_str()])
+    {
+        let _ = write!(words, " -o {}", quoted(option));
+    }
+    words
+}
+
+/// Prints all files of the current folder, each after a line with its name and size.
+const BRINGING: &str = r#"for file in *; do
+    [ -f "$file" ] || continue
+    echo "$file $(wc -c <"$file")"
+    cat "$file"
+done"#;
+
+/// The files that [`BRINGING`] printed.
+fn unpack(mut printed: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    while let Some(end) = printed.iter().position(|&byte| byte == b'\n') {
+        let heading = String::from_utf8_lossy(&printed[..end]);
+        let mut words = heading.split_whitespace();
+        let (Some(name), Some(size)) = (words.next(), words.next().and_then(|n| n.parse().ok()))
+        else {
+            break;
+        };
+        let content = &printed[end + 1..];
+        let size = content.len().min(size);
+        files.insert(name.to_owned(), content[..size].to_vec());
+        printed = &content[size..];
+    }
+    files
+}
+
+/// What became of a job whose script ran to its end.
+fn end(job: &ClientJob, files: &mut BTreeMap<String, Vec<u8>>, logs: &[Log]) -> ClientEnd {
+    let all: String = logs.iter().map(|log| log.text.as_str()).collect();
+    if all.contains("Host key verification failed.") {
+        return ClientEnd::RefusedHostKey;
+    }
+    if all.contains(": Permission denied (") || all.contains("Too many authentication failures") {
+        return ClientEnd::AuthFailed;
+    }
+    let words = own_words(&all);
+    let mut outcomes = Vec::new();
+    for number in 1..=job.execs.len() {
+        let mut file = |kind: &str| {
+            files
+                .remove(&format!("{kind}.{number}"))
+                .unwrap_or_default()
+        };
+        let code = String::from_utf8_lossy(&file("status")).trim().parse().ok();
+        let log = logs.iter().find(|log| log.name == format!("ssh {number}"));
+        let exit_status = exit_status(code, log.map_or("", |log| log.text.as_str()));
+        let stderr = file("stderr");
+        // Without a status the session either ended by a signal, quietly, or the client complained.
+        if exit_status.is_none() && (code.is_none() || !words.is_empty()) {
+            let said = String::from_utf8_lossy(&stderr);
+            return ClientEnd::Failed(format!("{words}\n{said}").trim().to_owned());
+        }
+        outcomes.push(ExecOutcome {
+            stdout: file("stdout"),
+            stderr,
+            exit_status,
+        });
+    }
+    if job.execs.is_empty() && !all.contains("Authenticated to ") {
+        return ClientEnd::Failed(words);
+    }
+    ClientEnd::Done(outcomes)
+}
+
+/// The exit status of the command, told apart from ssh's own 255 by its log.
+fn exit_status(code: Option<u32>, log: &str) -> Option<u32> {
+    const SSH_FAILED: u32 = 255;
+    let logged = || {
+        log.lines().rev().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            let (_, status) = line
+                .split_once("received exit status from master ")
+                .or_else(|| line.split_once("exit status "))?;
+            status.trim().parse().ok()
+        })
+    };
+    match code {
+        Some(SSH_FAILED) => logged().filter(|&status| status == SSH_FAILED),
+        code => code,
+    }
+}
+
+/// What the clients said for people to read: their log without debug lines and pleasantries.
+fn own_words(log: &str) -> String {
+    const PLEASANTRIES: &[&str] = &[
+        "debug",
+        "OpenSSH_",
+        "Authenticated to ",
+        "Authentication succeeded",
+        "Transferred: ",
+        "Bytes per second: ",
+        "Shared connection to ",
+        "Exit request sent.",
+        "Pseudo-terminal ",
+    ];
+    let said = |line: &&str| !PLEASANTRIES.iter().any(|start| line.starts_with(start));
+    log.lines()
+        .map(str::trim_end)
+        .filter(said)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Why the script did not end by itself.
+fn stopped(deadline: Duration, code: Option<i32>, stderr: &str, logs: &[Log]) -> String {
+    let last = logs
+        .iter()
+        .find_map(|log| log.text.lines().last())
+        .unwrap_or("nothing");
+    match code {
+        None => format!("not done after {deadline:?}; the last thing that ssh logged: {last}"),
+        Some(code) => format!("the shell ended with {code}: {}", stderr.trim()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_back_with_whatever_bytes_they_have() {
+        let printed = b"stdout.1 7\na 1\nb\n\nstdout.2 0\nstatus.1 2\n0\n";
+
+        let files = unpack(printed);
+
+        assert_eq!(files["stdout.1"], b"a 1\nb\n\n");
+        assert_eq!(files["stdout.2"], b"");
+        assert_eq!(files["status.1"], b"0\n");
+    }
+
+    #[test]
+    fn the_status_255_of_a_command_is_not_mistaken_for_a_failure_of_ssh() {
+        assert_eq!(exit_status(Some(7), ""), Some(7));
+        assert_eq!(exit_status(Some(255), "debug1: Exit status -1"), None);
+        assert_eq!(exit_status(Some(255), "debug1: Exit status 255"), Some(255));
+        let master = "debug2: Received exit status from master 255";
+        assert_eq!(exit_status(Some(255), master), Some(255));
+        assert_eq!(exit_status(Some(255), "Connection reset by peer"), None);
+    }
+
+    #[test]
+    fn only_what_a_person_should_read_counts_as_words() {
+        let log = "debug1: x\nConnection closed by 127.0.0.1 port 9\r\nTransferred: sent 1\n";
+        assert_eq!(own_words(log), "Connection closed by 127.0.0.1 port 9");
+    }
+}

@@ -1,0 +1,98 @@
+//! OpenSSH as a peer: on this machine and in containers. What is said to `ssh` and `sshd`, and how
+//! their words are read, is the same for both and lies here; where and how a command is run is a
+//! [`Place`] and the only difference.
+
+mod client;
+mod container;
+mod kexinit;
+mod local;
+
+use std::time::Duration;
+
+use super::process::Ran;
+use super::{Broken, Reach};
+
+pub use container::ContainerOpenSsh;
+pub use local::LocalOpenSsh;
+
+/// The throw-away user of the servers, in containers and, where possible, on this machine.
+const USER: &str = "drill";
+/// Password of [`USER`], as set by `docker/openssh/Dockerfile`.
+const PASSWORD: &str = "drill-fixture-password";
+
+/// What every server is told; `docker/openssh/Dockerfile` copies the same file.
+pub(super) const SSHD_CONFIG: &str = include_str!("../../../../docker/openssh/sshd_config");
+
+/// Where commands are run, and over which address they reach servers of ours.
+trait Place: Send + Sync {
+    /// Runs a shell script with `stdin`, and kills it with all that it started after `limit`.
+    fn run(&self, script: &str, stdin: &[u8], limit: Duration) -> Result<Ran, Broken>;
+
+    /// A folder below which a script may make its own.
+    fn folder(&self) -> &str;
+
+    /// The `ssh` program.
+    fn ssh(&self) -> &str;
+
+    /// See [`super::Peer::reach`].
+    fn reach(&self) -> Reach;
+}
+
+/// Product and version from what `ssh -V` printed: `OpenSSH 9.2p1 Debian-2+deb12u10`.
+fn product(printed: &str) -> Option<String> {
+    let at = printed.find("OpenSSH_")?;
+    let words = printed[at..].split([',', '\n']).next()?;
+    Some(words.replacen('_', " ", 1).trim().to_owned())
+}
+
+/// Major and minor version from a [`product`].
+fn version(product: &str) -> Option<(u32, u32)> {
+    let (major, rest) = product.strip_prefix("OpenSSH ")?.split_once('.')?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest[..digits].parse().ok()?))
+}
+
+/// A word for the shell, whatever it holds.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_each_release_prints() {
+        let debian = "OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.19 27 Jan 2026\n";
+        assert_eq!(
+            product(debian).as_deref(),
+            Some("OpenSSH 9.2p1 Debian-2+deb12u10")
+        );
+        // sshd before 9.0 or so does not know -V and prints the version above its usage.
+        let usage =
+            "unknown option -- V\nOpenSSH_8.4p1 Debian-5, OpenSSL 1.1.1\nusage: sshd [-46D]";
+        assert_eq!(product(usage).as_deref(), Some("OpenSSH 8.4p1 Debian-5"));
+
+        assert_eq!(version("OpenSSH 9.2p1 Debian-2"), Some((9, 2)));
+        assert_eq!(version("OpenSSH 10.0"), Some((10, 0)));
+        assert_eq!(version("Dropbear 2026.94"), None);
+    }
+
+    #[test]
+    fn a_quoted_word_survives_the_shell() {
+        let word = "it's $HOME; \"`x`\" \\ \n*";
+        let printed = std::process::Command::new("sh")
+            .args(["-c", &format!("printf %s {}", quoted(word))])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(printed.stdout).unwrap(), word);
+    }
+
+    #[test]
+    fn the_image_has_the_user_and_password_that_clients_use() {
+        let dockerfile = include_str!("../../../../docker/openssh/Dockerfile");
+        assert!(dockerfile.contains(&format!("echo '{USER}:{PASSWORD}' | chpasswd")));
+    }
+}

@@ -1,0 +1,216 @@
+//! Programs on this machine: run to their end or to a deadline, and ended with everything that they
+//! started. Knows nothing of SSH.
+
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// What a program that ran to its end, or to the deadline, gave.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// Everything it wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// Everything it wrote to stderr, as lossy UTF-8.
+    pub stderr: String,
+    /// Its exit code; `None` if it was ended by a signal or by the deadline.
+    pub code: Option<i32>,
+}
+
+/// Runs `command` with `stdin`, at most for `limit`. Then its whole process group is killed, so that
+/// nothing that it started in the background stays.
+pub(super) fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> std::io::Result<Ran> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let group = pid(&child);
+    let (mut to, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // A program that does not read its input to the end is no fault of ours.
+            to.take().map(|mut to| to.write_all(stdin))
+        });
+        let stdout = scope.spawn(|| read_to_end(out));
+        let stderr = scope.spawn(|| read_to_end(err));
+        let (ended, end) = mpsc::channel();
+        let waiter = scope.spawn(move || {
+            let status = child.wait();
+            let _ = ended.send(());
+            status
+        });
+        let in_time = end.recv_timeout(limit).is_ok();
+        let _ = kill_process_group(group, Signal::KILL);
+        let status = waiter.join().expect("waiting does not panic")?;
+        Ok(Ran {
+            stdout: stdout.join().expect("reading does not panic"),
+            stderr: String::from_utf8_lossy(&stderr.join().expect("reading does not panic")).into(),
+            code: status.code().filter(|_| in_time),
+        })
+    })
+}
+
+fn read_to_end(from: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut from) = from {
+        let _ = from.read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// A program that runs until this is dropped, or until this process is gone in whatever way.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    guard: Child,
+}
+
+/// Runs the program given in its arguments beside itself and kills it when stdin ends, which is
+/// when [`Daemon`] or the process that holds it goes away.
+const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 0"#;
+
+impl Daemon {
+    /// Starts `program`. Its output goes nowhere.
+    pub(super) fn start(program: &[String]) -> std::io::Result<Self> {
+        let guard = Command::new("sh")
+            .args(["-c", GUARD, "sh"])
+            .args(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { guard })
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let group = pid(&self.guard);
+        // A server puts each connection in a session of its own, which the group's end does not
+        // reach; they are found through their parents, so before those are gone.
+        let below = descendants(group);
+        let _ = kill_process_group(group, Signal::KILL);
+        for process in below {
+            let _ = kill_process(process, Signal::KILL);
+        }
+        let _ = self.guard.wait();
+    }
+}
+
+/// All processes below `root`. Empty where there is no Linux `/proc`.
+fn descendants(root: Pid) -> Vec<Pid> {
+    let parents: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let process = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // pid (name) state parent ...; the name may hold anything, a parenthesis included.
+            let parent = stat
+                .rsplit_once(')')?
+                .1
+                .split_whitespace()
+                .nth(1)?
+                .parse()
+                .ok()?;
+            Some((Pid::from_raw(process)?, Pid::from_raw(parent)?))
+        })
+        .collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&above) = found.get(next) {
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, parent)| *parent == above)
+                .map(|(pid, _)| *pid),
+        );
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn output_and_code_come_back_and_input_goes_in() {
+        let ran = run(
+            &mut sh("cat; echo no >&2; exit 3"),
+            b"yes",
+            Duration::from_secs(10),
+        )
+        .unwrap();
+
+        assert_eq!(
+            (ran.stdout.as_slice(), ran.stderr.as_str()),
+            (&b"yes"[..], "no\n")
+        );
+        assert_eq!(ran.code, Some(3));
+    }
+
+    #[test]
+    fn the_deadline_ends_the_program_and_what_it_started() {
+        let ran = run(
+            &mut sh("sleep 60 & sleep 60"),
+            b"",
+            Duration::from_millis(50),
+        )
+        .unwrap();
+
+        // Reading its output to the end was possible, so nobody holds it any more.
+        assert_eq!(ran.code, None);
+    }
+
+    #[test]
+    fn a_dropped_daemon_takes_processes_of_other_sessions_along() {
+        if which::which("setsid").is_err() {
+            eprintln!("SKIPPED: there is no setsid here");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let script = format!(
+            "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; exec sleep 60' & wait",
+            file.display()
+        );
+        let daemon = Daemon::start(&["sh".into(), "-c".into(), script]).unwrap();
+        while !file.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid: i32 = std::fs::read_to_string(&file)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+
+        drop(daemon);
+
+        let gone = || rustix::process::test_kill_process(Pid::from_raw(pid).unwrap()).is_err();
+        let zombie = || {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| stat.contains(") Z "))
+        };
+        assert!((0..200).any(|_| gone() || zombie() || {
+            std::thread::sleep(Duration::from_millis(5));
+            false
+        }));
+    }
+}

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 /// What a program that ran to its end, or to the deadline, gave.
 #[derive(Debug)]
@@ -73,9 +73,12 @@ pub(super) struct Daemon {
     guard: Child,
 }
 
-/// Runs the program given in its arguments beside itself and kills it when stdin ends, which is
-/// when [`Daemon`] or the process that holds it goes away.
-const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 0"#;
+/// Runs the program given in its arguments beside itself and ends it when stdin ends, which is when
+/// [`Daemon`] or the process that holds it goes away.
+const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill $!; wait $!"#;
+
+/// How long the program may take to end by itself.
+const END_MAX: Duration = Duration::from_millis(500);
 
 impl Daemon {
     /// Starts `program`. Its output goes nowhere.
@@ -94,14 +97,29 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let group = pid(&self.guard);
-        // A server puts each connection in a session of its own, which the group's end does not
-        // reach; they are found through their parents, so before those are gone.
-        let below = descendants(group);
-        let _ = kill_process_group(group, Signal::KILL);
-        for process in below {
+        let guard = pid(&self.guard);
+        // A server puts each connection in a session of its own, which the end of the group does not
+        // reach. They go first, while their parent is there to reap them: not every machine has an
+        // init that does.
+        let (own, others): (Vec<_>, Vec<_>) = descendants(guard)
+            .into_iter()
+            .partition(|process| getpgid(Some(*process)) == Ok(guard));
+        for process in &others {
+            let _ = kill_process(*process, Signal::KILL);
+        }
+        drop(self.guard.stdin.take());
+        let start = Instant::now();
+        while start.elapsed() < END_MAX && matches!(self.guard.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Whatever did not listen. A number used anew by now is in another group.
+        for process in own
+            .into_iter()
+            .filter(|process| getpgid(Some(*process)) == Ok(guard))
+        {
             let _ = kill_process(process, Signal::KILL);
         }
+        let _ = self.guard.kill();
         let _ = self.guard.wait();
     }
 }

@@ -245,8 +245,9 @@ fn end(job: &ClientJob, files: &mut BTreeMap<String, Vec<u8>>, logs: &[Log]) -> 
         let log = logs.iter().find(|log| log.name == format!("ssh {number}"));
         let exit_status = exit_status(code, log.map_or("", |log| log.text.as_str()));
         let stderr = file("stderr");
-        // Without a status the session either ended by a signal, quietly, or the client complained.
-        if exit_status.is_none() && (code.is_none() || !words.is_empty()) {
+        // Without a status the session was ended by a signal, or quietly, or the client complained.
+        let complained = !words.is_empty() && !all.contains(" rtype exit-signal ");
+        if exit_status.is_none() && (code.is_none() || complained) {
             let said = String::from_utf8_lossy(&stderr);
             return ClientEnd::Failed(format!("{words}\n{said}").trim().to_owned());
         }
@@ -291,7 +292,8 @@ fn own_words(log: &str) -> String {
         "Bytes per second: ",
         "Shared connection to ",
         "Exit request sent.",
-        "Pseudo-terminal ",
+        // A list of channels that debug level 3 prints in several lines.
+        "  #",
     ];
     let said = |line: &&str| !PLEASANTRIES.iter().any(|start| line.starts_with(start));
     log.lines()

@@ -35,14 +35,14 @@ fn openssh_in_containers_talks_to_itself_and_to_the_local_one() {
         return;
     }
     let local = |peer: &dyn Peer| peer.info().id == LOCAL_OPENSSH;
-    // Of the pairs of two containers, those with itself and those of the oldest with the newest.
+    // Every server and every client takes part; not every pair adds something.
     check_all(&found.peers, |client, server| {
         match (local(client), local(server)) {
             (true, true) => false,
             (false, false) => {
                 let ids = [client.info().id.as_str(), server.info().id.as_str()];
-                let ends = ["openssh-bullseye", "openssh-sid"];
-                ids[0] == ids[1] || ids.iter().all(|id| ends.contains(id))
+                ids == ["openssh-bullseye", "openssh-sid"]
+                    || ids == ["openssh-sid", "openssh-bullseye"]
             }
             _ => true,
         }

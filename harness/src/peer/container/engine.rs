@@ -159,12 +159,10 @@ impl Engine {
         const STOPPED: [i64; 2] = [124, 137];
         let seconds = limit.as_secs_f64().to_string();
         let command = ["timeout", "--kill-after=1", &seconds, "sh", "-c", script];
-        let run = tokio::time::timeout(
-            limit + ENGINE_SLACK,
-            exec(&self.docker, container.0.id(), &command, stdin),
-        );
-        // A future of tokio's clock must be made where its runtime is.
-        let ran = self.runtime.block_on(async { run.await });
+        let run = exec(&self.docker, container.0.id(), &command, stdin);
+        // The timer must be made where the runtime is, hence inside the block.
+        let ran = async { tokio::time::timeout(limit + ENGINE_SLACK, run).await };
+        let ran = self.runtime.block_on(ran);
         let (stdout, stderr, code) = match ran {
             Ok(Ok(ran)) => ran,
             Ok(Err(e)) => return Err(broken("cannot run a command in a container", &e)),

@@ -1,8 +1,8 @@
 //! One `ssh` process per session: the script that runs them, and what their logs mean.
 //!
-//! A job is three scripts in a [`Place`]: put the inputs into a fresh folder, run the clients there,
-//! bring the outputs back. Only the second is subject to the job's deadline, so that the log of a
-//! client that hangs is there to be read.
+//! A job is two scripts in a [`Place`]: one takes the inputs into a fresh folder and runs the clients
+//! there, until the job's deadline; the other brings the outputs back, so that the log of a client
+//! that hangs is there to be read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,8 +15,8 @@ use crate::peer::{
 };
 use crate::verdict::Log;
 
-/// How long moving inputs and outputs may take; they are at most some tens of megabytes.
-const MOVING_MAX: Duration = Duration::from_secs(60);
+/// How long bringing the outputs back may take; they are at most some tens of megabytes.
+const BRINGING_MAX: Duration = Duration::from_secs(60);
 
 /// The name under which known_hosts lists the server, whatever its address.
 const HOST_ALIAS: &str = "drill";
@@ -44,26 +44,14 @@ pub(super) fn connect(place: &dyn Place, job: &ClientJob) -> Result<ClientRecord
     let number = JOBS.fetch_add(1, Ordering::Relaxed);
     let folder = quoted(&format!("{}/client-{number}", place.folder()));
 
-    let (script, input) = putting(&inputs(job));
-    let put = place.run(
-        &format!("mkdir {folder} && cd {folder}\n{script}"),
-        &input,
-        MOVING_MAX,
-    )?;
-    if put.code != Some(0) {
-        let what = format!(
-            "cannot prepare an ssh client in {folder}: {}",
-            put.stderr.trim()
-        );
-        return Err(Broken { what, hint: None });
-    }
-    let script = format!("cd {folder} || exit\n{}", running(place.ssh(), job));
-    let ran = place.run(&script, b"", job.deadline)?;
-    let files = place.run(
-        &format!("cd {folder} && {BRINGING}; rm -rf {folder}"),
-        b"",
-        MOVING_MAX,
-    )?;
+    let (putting, input) = putting(&inputs(job));
+    let running = running(place.ssh(), job);
+    let script = format!(
+        "set -e; umask 077; mkdir {folder}; cd {folder}; mkdir in\n{putting}set +e\n{running}"
+    );
+    let ran = place.run(&script, &input, job.deadline)?;
+    let script = format!("cd {folder} && {BRINGING}; rm -rf {folder}");
+    let files = place.run(&script, b"", BRINGING_MAX)?;
     let mut files = unpack(&files.stdout);
 
     let logs: Vec<Log> = files
@@ -76,7 +64,14 @@ pub(super) fn connect(place: &dyn Place, job: &ClientJob) -> Result<ClientRecord
         .collect();
     let end = match ran.code {
         Some(0) => end(job, &mut files, &logs),
-        _ => ClientEnd::Failed(stopped(job.deadline, ran.code, &ran.stderr, &logs)),
+        None => ClientEnd::Failed(stopped(job.deadline, &logs)),
+        Some(_) => {
+            let what = format!(
+                "cannot prepare an ssh client in {folder}: {}",
+                ran.stderr.trim()
+            );
+            return Err(Broken { what, hint: None });
+        }
     };
     Ok(ClientRecord {
         end,
@@ -117,7 +112,7 @@ fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
 
 /// A script that writes the inputs into `in/`, and the bytes that it takes them from.
 fn putting(inputs: &[Input<'_>]) -> (String, Vec<u8>) {
-    let mut script = "umask 077; set -e; mkdir in\n".to_owned();
+    let mut script = String::new();
     let mut bytes = Vec::new();
     for (name, mode, content) in inputs {
         let _ = writeln!(
@@ -303,16 +298,13 @@ fn own_words(log: &str) -> String {
         .join("\n")
 }
 
-/// Why the script did not end by itself.
-fn stopped(deadline: Duration, code: Option<i32>, stderr: &str, logs: &[Log]) -> String {
+/// What is known of clients that did not end.
+fn stopped(deadline: Duration, logs: &[Log]) -> String {
     let last = logs
         .iter()
         .find_map(|log| log.text.lines().last())
         .unwrap_or("nothing");
-    match code {
-        None => format!("not done after {deadline:?}; the last thing that ssh logged: {last}"),
-        Some(code) => format!("the shell ended with {code}: {}", stderr.trim()),
-    }
+    format!("not done after {deadline:?}; the last thing that ssh logged: {last}")
 }
 
 #[cfg(test)]

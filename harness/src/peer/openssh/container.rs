@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{PASSWORD, Place, USER, client, kexinit, product};
@@ -37,6 +38,8 @@ struct Inside {
     gateway: IpAddr,
     /// The container as this machine and other containers see it.
     address: IpAddr,
+    /// How much of the server's log was there when it was last read: where the next case begins.
+    log_bytes: AtomicUsize,
 }
 
 impl ContainerOpenSsh {
@@ -56,6 +59,7 @@ impl ContainerOpenSsh {
             container,
             gateway,
             address,
+            log_bytes: AtomicUsize::new(0),
         };
         let strict_kex = inside.offers_strict_kex()?;
         let printed = inside.run("ssh -V", b"", ASKING_MAX)?;
@@ -86,8 +90,8 @@ impl Peer for ContainerOpenSsh {
 
     fn serve(&self, _: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken> {
         let place = self.place.clone();
-        let log_bytes = place.log_bytes()?;
-        Ok(Box::new(ContainerServer { place, log_bytes }))
+        let log_from = place.log_bytes.load(Ordering::Relaxed);
+        Ok(Box::new(ContainerServer { place, log_from }))
     }
 
     fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken> {
@@ -132,12 +136,14 @@ impl Inside {
         }
     }
 
-    fn log_bytes(&self) -> Result<u64, Broken> {
-        let ran = self.run(&format!("wc -c <{LOG}"), b"", ASKING_MAX)?;
-        Ok(String::from_utf8_lossy(&ran.stdout)
-            .trim()
-            .parse()
-            .unwrap_or(0))
+    /// The server's log from the given byte on.
+    fn log(&self, from: usize) -> Result<String, Broken> {
+        let log = self
+            .run(&format!("tail -c +{} {LOG}", from + 1), b"", ASKING_MAX)?
+            .stdout;
+        self.log_bytes
+            .fetch_max(from + log.len(), Ordering::Relaxed);
+        Ok(String::from_utf8_lossy(&log).into_owned())
     }
 }
 
@@ -163,7 +169,7 @@ impl Place for Inside {
 struct ContainerServer {
     place: Arc<Inside>,
     /// How long its log was when the case began.
-    log_bytes: u64,
+    log_from: usize,
 }
 
 impl RunningServer for ContainerServer {
@@ -180,11 +186,8 @@ impl RunningServer for ContainerServer {
     }
 
     fn finish(self: Box<Self>) -> ServerRecord {
-        let script = format!("tail -c +{} {LOG}", self.log_bytes + 1);
-        let text = match self.place.run(&script, b"", ASKING_MAX) {
-            Ok(ran) => String::from_utf8_lossy(&ran.stdout).into_owned(),
-            Err(broken) => format!("(cannot read the log: {broken})"),
-        };
+        let text = self.place.log(self.log_from);
+        let text = text.unwrap_or_else(|broken| format!("(cannot read the log: {broken})"));
         let name = format!("sshd in {}", self.place.container.id());
         ServerRecord {
             logs: vec![Log { name, text }],

@@ -72,11 +72,11 @@ fn skipped(found: &Discovery, part: Part) -> bool {
 /// Runs every check on every pair that `takes_part`, and fails with all that went wrong.
 fn check_all(peers: &[Arc<dyn Peer>], takes_part: impl Fn(&dyn Peer, &dyn Peer) -> bool) {
     let mut wrong = BTreeSet::new();
-    for client in peers {
-        for server in peers
-            .iter()
-            .filter(|server| takes_part(client.as_ref(), server.as_ref()))
-        {
+    for client in peers.iter().filter(|peer| peer.info().capabilities.client) {
+        for server in peers.iter().filter(|peer| peer.info().capabilities.server) {
+            if !takes_part(client.as_ref(), server.as_ref()) {
+                continue;
+            }
             let pair = Pair {
                 client: client.as_ref(),
                 server: server.as_ref(),
@@ -180,7 +180,7 @@ const CHECKS: &[(&str, Check)] = &[
     }),
     ("an unknown user is refused", |pair| {
         let record = pair.run(&["echo in"], |job, _| {
-            "nobody-of-this-name".clone_into(&mut job.user)
+            "nobody-of-this-name".clone_into(&mut job.user);
         })?;
         same(&record.end, &ClientEnd::AuthFailed)
     }),
@@ -192,7 +192,7 @@ const CHECKS: &[(&str, Check)] = &[
         "another host key is refused, also for many sessions",
         |pair| {
             let record = pair.run(&["echo 1", "echo 2"], |job, _| {
-                job.known_host = KnownHost::Other
+                job.known_host = KnownHost::Other;
             })?;
             same(&record.end, &ClientEnd::RefusedHostKey)
         },
@@ -201,7 +201,7 @@ const CHECKS: &[(&str, Check)] = &[
         "a command that does not end is stopped at the deadline",
         |pair| {
             let record = pair.run(&["sleep 600"], |job, _| {
-                job.deadline = Duration::from_millis(1500)
+                job.deadline = Duration::from_millis(1500);
             })?;
             match &record.end {
                 ClientEnd::Failed(why) if why.contains("not done after 1.5s") => Ok(()),

@@ -45,6 +45,10 @@ pub struct PeerInfo {
 /// What a peer can do. Declared by its manifest or probed before the first case, never inferred
 /// from a failed case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent abilities, not a state"
+)]
 pub struct Capabilities {
     /// Can act as an SSH server.
     pub server: bool,

@@ -81,14 +81,14 @@ const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill $!; wait $!"#;
 const END_MAX: Duration = Duration::from_millis(500);
 
 impl Daemon {
-    /// Starts `program`. Its output goes nowhere.
-    pub(super) fn start(program: &[String]) -> std::io::Result<Self> {
+    /// Starts `program`, with what it says on stderr going to `errors`.
+    pub(super) fn start(program: &[String], errors: std::fs::File) -> std::io::Result<Self> {
         let guard = Command::new("sh")
             .args(["-c", GUARD, "sh"])
             .args(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(errors)
             .process_group(0)
             .spawn()?;
         Ok(Self { guard })
@@ -209,7 +209,11 @@ mod tests {
             "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; exec sleep 60' & wait",
             file.display()
         );
-        let daemon = Daemon::start(&["sh".into(), "-c".into(), script]).unwrap();
+        let daemon = Daemon::start(
+            &["sh".into(), "-c".into(), script],
+            tempfile::tempfile().unwrap(),
+        )
+        .unwrap();
         while !file.exists() {
             std::thread::sleep(Duration::from_millis(5));
         }

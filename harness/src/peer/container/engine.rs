@@ -22,6 +22,8 @@ use super::{LABEL, is_going_on, run_label};
 use crate::peer::Broken;
 use crate::peer::process::Ran;
 
+/// Where an engine is unless `DOCKER_HOST` says otherwise.
+const USUAL_PLACE: &str = "unix:///var/run/docker.sock";
 /// How long an engine that works takes to say so.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// What we allow beyond a command's own limit before we take the engine for dead.
@@ -60,16 +62,15 @@ impl Engine {
     /// # Errors
     /// [`NoEngine`] when there is none for us.
     pub fn connect() -> Result<Self, NoEngine> {
-        let no = |e: &dyn StdError| NoEngine::NotThere(e.to_string());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("container-engine")
             .enable_all()
             .build()
-            .map_err(|e| no(&e))?;
+            .map_err(|e| why_not(&e))?;
         let answer = runtime.block_on(async {
             let docker = testcontainers::core::client::docker_client_instance().await;
-            let docker = docker.map_err(|e| no(&e))?;
+            let docker = docker.map_err(|e| why_not(&e))?;
             match tokio::time::timeout(ANSWER_MAX, docker.ping()).await {
                 Ok(Ok(_)) => Ok(docker),
                 Ok(Err(e)) => Err(why_not(&e)),
@@ -314,21 +315,22 @@ fn is_gone(e: &EngineError) -> bool {
     )
 }
 
-/// Tells a socket that refuses us from one that is not there.
-fn why_not(e: &EngineError) -> NoEngine {
-    let mut words = e.to_string();
-    let mut cause: Option<&dyn StdError> = e.source();
-    let mut denied = false;
-    while let Some(error) = cause {
+/// Tells a socket that refuses us from one that is not there, in the operating system's words: those
+/// of the layers above it name the layers.
+fn why_not(e: &(dyn StdError + 'static)) -> NoEngine {
+    let causes = std::iter::successors(Some(e), |error| error.source());
+    let denied = |error: &(dyn StdError + 'static)| {
         let io = error.downcast_ref::<std::io::Error>();
-        denied |= io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied);
-        let said = error.to_string();
-        if !words.contains(&said) {
-            words = format!("{words}: {said}");
-        }
-        cause = error.source();
-    }
-    if denied || words.contains("ermission denied") {
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    let place = std::env::var("DOCKER_HOST").unwrap_or_else(|_| USUAL_PLACE.to_owned());
+    let last = causes
+        .clone()
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let words = format!("tried {place}: {last}");
+    if causes.into_iter().any(denied) {
         NoEngine::NoPermission(words)
     } else {
         NoEngine::NotThere(words)

@@ -43,12 +43,11 @@ impl Image {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text);
         }
-        let hash: String = hash
-            .finalize()
+        let hash = hash.finalize();
+        let hash = hash
             .iter()
             .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         Self {
             name: format!("sshdrill-{name}"),
             tag: format!("{suite}-{hash}"),
@@ -68,6 +67,9 @@ impl Image {
     /// `progress` only when there is something to build.
     ///
     /// The result has one entry for each image.
+    ///
+    /// # Panics
+    /// When the engine's client does.
     pub fn build_all(
         engine: &Engine,
         images: &[Self],

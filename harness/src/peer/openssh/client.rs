@@ -18,7 +18,7 @@ use crate::verdict::Log;
 /// How long bringing the outputs back may take; they are at most some tens of megabytes.
 const BRINGING_MAX: Duration = Duration::from_secs(60);
 
-/// The name under which known_hosts lists the server, whatever its address.
+/// The name under which `known_hosts` lists the server, whatever its address.
 const HOST_ALIAS: &str = "drill";
 
 /// Options for every connection: our algorithms, our files, and nothing of the user's.
@@ -145,7 +145,7 @@ fn running(ssh: &str, job: &ClientJob) -> String {
         )
     };
     match job.execs.as_slice() {
-        [] => script.push_str(&format!("client 1 {host} -- true\n")),
+        [] => drop(writeln!(script, "client 1 {host} -- true")),
         [exec] => script.push_str(&(run(1, exec, "") + "\n")),
         execs => {
             let _ = write!(

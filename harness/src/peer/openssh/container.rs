@@ -152,11 +152,11 @@ impl Place for Inside {
         self.engine.run(&self.container, script, stdin, limit)
     }
 
-    fn folder(&self) -> &str {
+    fn folder(&self) -> &'static str {
         "/drill"
     }
 
-    fn ssh(&self) -> &str {
+    fn ssh(&self) -> &'static str {
         "/usr/bin/ssh"
     }
 

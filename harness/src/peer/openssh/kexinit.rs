@@ -1,7 +1,7 @@
 //! Reads the KEXINIT that an implementation sends unasked and in the clear, to learn what it offers
 //! before the first case. Knows no more of the protocol than that.
 
-use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const KEXINIT: u8 = 20;
 pub(super) fn offers_strict_kex(mut stream: TcpStream) -> Result<bool> {
     stream.set_read_timeout(Some(READ_WAIT))?;
     stream.write_all(b"SSH-2.0-sshdrill_probe\r\n")?;
-    let mut stream = std::io::BufReader::new(stream);
+    let mut stream = BufReader::new(stream);
     read_ident(&mut stream)?;
     let payload = read_plain_packet(&mut stream)?;
     // Byte 20, a cookie of 16 bytes, then the name-list of key exchanges (RFC 4253 §7.1).
@@ -39,7 +39,7 @@ pub(super) fn offers_strict_kex(mut stream: TcpStream) -> Result<bool> {
 }
 
 /// Skips lines up to and including the identification string.
-fn read_ident(stream: &mut impl Read) -> Result<()> {
+fn read_ident(stream: &mut impl BufRead) -> Result<()> {
     let mut line = Vec::new();
     for byte in stream.bytes().take(BYTES_MAX) {
         match byte? {

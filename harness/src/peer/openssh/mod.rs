@@ -6,6 +6,7 @@ mod client;
 mod container;
 mod kexinit;
 mod local;
+mod sshd;
 
 use std::time::Duration;
 

@@ -318,7 +318,7 @@ fn is_gone(e: &EngineError) -> bool {
 /// Tells a socket that refuses us from one that is not there, in the operating system's words: those
 /// of the layers above it name the layers.
 fn why_not(e: &(dyn StdError + 'static)) -> NoEngine {
-    let causes = std::iter::successors(Some(e), |error| error.source());
+    let causes = std::iter::successors(Some(e), |&error| error.source());
     let denied = |error: &(dyn StdError + 'static)| {
         let io = error.downcast_ref::<std::io::Error>();
         io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied)

@@ -4,4 +4,5 @@ pub mod peer;
 pub mod requirement;
 pub mod run;
 pub mod scenario;
+pub mod scripted;
 pub mod verdict;

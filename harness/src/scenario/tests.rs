@@ -149,7 +149,7 @@ fn every_sample_of_the_reference_parses() {
         let text = if sample.contains("scenario  ") {
             sample.to_owned()
         } else {
-            let subject = if sample.contains("client ") { "pair" } else { "server" };
+            let subject = if sample.starts_with("client ") { "pair" } else { "server" };
             format!("# t\nscenario x/y\nsubject {subject}\ncites rfc4253-11.2/ignore\n{sample}")
         };
         let name = text.lines().find_map(|line| line.strip_prefix("scenario")).map_or("", str::trim);

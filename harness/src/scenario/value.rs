@@ -27,6 +27,9 @@ pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Opti
         Kind::Uint32 | Kind::SequenceNumber => {
             number(word.text).filter(|n| u32::try_from(*n).is_ok()).map(Value::Number)
         }
+        Kind::PaddingBytes => {
+            number(word.text).filter(|n| u8::try_from(*n).is_ok()).map(Value::Number)
+        }
         Kind::Names => names(word, mistakes).map(Value::Names),
         Kind::Choice(words) => {
             words.contains(&word.text).then(|| Value::Text(word.text.as_bytes().to_vec()))

@@ -88,15 +88,17 @@ pub enum Kind {
     Names,
     /// Everything to the end of the payload.
     Rest,
+    /// Bytes of padding, which no `<` line can ask for.
+    PaddingBytes,
     /// Not on the wire: how the message is made.
     Choice(&'static [&'static str]),
 }
 
 impl Kind {
-    /// Whether a trace or a `<` line can show it.
+    /// Whether it is in the payload, where a trace and a `<` line can see it.
     #[must_use]
     pub fn is_on_the_wire(self) -> bool {
-        !matches!(self, Self::Choice(_))
+        !matches!(self, Self::Choice(_) | Self::PaddingBytes)
     }
 
     /// What a scenario may write for it, for the reference and for errors.
@@ -111,6 +113,7 @@ impl Kind {
             Self::Text => "text, or bytes as `#` and hex".to_owned(),
             Self::Blob | Self::Rest => "bytes as `#` and hex, or quoted text".to_owned(),
             Self::Names => "names with commas between".to_owned(),
+            Self::PaddingBytes => "a number from 0 to 255".to_owned(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
             }
@@ -147,7 +150,14 @@ impl Verb {
     /// present in a message; all of them have the same kind.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static FieldSpec> {
-        self.fields.iter().find(|field| field.name == name)
+        let framing: &[FieldSpec] = if self.is_packet() { &FRAMING } else { &[] };
+        self.fields.iter().chain(framing).find(|field| field.name == name)
+    }
+
+    /// Whether it travels in a packet, as all but the lines before the packets do.
+    #[must_use]
+    pub fn is_packet(&self) -> bool {
+        self.unnamed_field().is_none()
     }
 
     /// The field that may stand first on the line without its name.
@@ -191,6 +201,12 @@ const fn ambient(name: &'static str, message: MessageId, fields: &'static [Field
 
 /// Fields of messages about one channel begin with this.
 const RECIPIENT: FieldSpec = field("recipient", Kind::Uint32);
+
+/// What can be said of the packet around any message.
+static FRAMING: [FieldSpec; 2] = [
+    field("padding", Kind::PaddingBytes),
+    field("tag", Kind::Choice(&["right", "flipped"])),
+];
 
 /// Whose signature a message carries; the fixture keys hold one more than is right.
 const SIGNED_BY: FieldSpec = field("signed-by", Kind::Choice(&["right-key", "other-key"]));

@@ -108,7 +108,10 @@ impl Catalogue {
         for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
             paths.push(entry.map_err(unreadable(folder))?.path());
         }
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        paths.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        });
         paths.sort();
 
         let mut catalogue = Self::default();
@@ -128,7 +131,10 @@ impl Catalogue {
             let clause = entry.of(&file.document);
             let id = clause.id.clone();
             if self.0.insert(id.clone(), clause).is_some() {
-                return Err(CatalogueError::Repeated { path: path.to_owned(), id });
+                return Err(CatalogueError::Repeated {
+                    path: path.to_owned(),
+                    id,
+                });
             }
         }
         Ok(())
@@ -168,8 +174,23 @@ struct Entry {
 
 impl Entry {
     fn of(self, document: &str) -> Clause {
-        let Self { id, section, level, role, says, consequence } = self;
-        Clause { id, document: document.to_owned(), section, level, role, says, consequence }
+        let Self {
+            id,
+            section,
+            level,
+            role,
+            says,
+            consequence,
+        } = self;
+        Clause {
+            id,
+            document: document.to_owned(),
+            section,
+            level,
+            role,
+            says,
+            consequence,
+        }
     }
 }
 
@@ -183,7 +204,11 @@ mod tests {
         let catalogue = Catalogue::load(&folder).expect("it is ours");
         assert!(catalogue.iter().count() > 10);
         for clause in catalogue.iter() {
-            assert!(clause.says.ends_with('.') && clause.consequence.ends_with('.'), "{}", clause.id);
+            assert!(
+                clause.says.ends_with('.') && clause.consequence.ends_with('.'),
+                "{}",
+                clause.id
+            );
         }
     }
 
@@ -200,9 +225,17 @@ mod tests {
             consequence = "None."
         "#;
         let mut catalogue = Catalogue::default();
-        catalogue.add_file(Path::new("a.toml"), text).expect("well-formed");
+        catalogue
+            .add_file(Path::new("a.toml"), text)
+            .expect("well-formed");
         let refused = catalogue.add_file(Path::new("b.toml"), text);
         assert!(matches!(refused, Err(CatalogueError::Repeated { .. })));
-        assert_eq!(catalogue.get("rfc1-1/be").map(ToString::to_string).as_deref(), Some("RFC 1 §1: Be."));
+        assert_eq!(
+            catalogue
+                .get("rfc1-1/be")
+                .map(ToString::to_string)
+                .as_deref(),
+            Some("RFC 1 §1: Be.")
+        );
     }
 }

@@ -12,8 +12,11 @@ use crate::scenario::{
 };
 
 /// What a client can be told; in the order in which they may stand.
-const CLIENT_WORDS: [(&str, ClientAct); 3] =
-    [("knows", ClientAct::Knows), ("login", ClientAct::Login), ("exec", ClientAct::Exec)];
+const CLIENT_WORDS: [(&str, ClientAct); 3] = [
+    ("knows", ClientAct::Knows),
+    ("login", ClientAct::Login),
+    ("exec", ClientAct::Exec),
+];
 
 #[derive(Clone, Copy)]
 enum ClientAct {
@@ -40,8 +43,11 @@ enum Demand {
     ExitStatus,
 }
 
-const KNOWN_HOSTS: [(&str, KnownHost); 3] =
-    [("right", KnownHost::Right), ("other", KnownHost::Other), ("unknown", KnownHost::Unknown)];
+const KNOWN_HOSTS: [(&str, KnownHost); 3] = [
+    ("right", KnownHost::Right),
+    ("other", KnownHost::Other),
+    ("unknown", KnownHost::Unknown),
+];
 
 const LOGINS: [(&str, LoginWith); 3] = [
     ("publickey", LoginWith::Publickey),
@@ -56,7 +62,11 @@ const CHANNELS_MAX: u64 = 1000;
 pub(super) fn read(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKind> {
     let (first, words) = line.words.split_first()?;
     let Some((&word, values)) = words.split_first() else {
-        mistakes.add(first.span(), format!("after `{}` there must be more", first.text), None);
+        mistakes.add(
+            first.span(),
+            format!("after `{}` there must be more", first.text),
+            None,
+        );
         return None;
     };
     let act = if first.text == "client" {
@@ -91,21 +101,34 @@ fn read_demand(
         Demand::Stdout => {
             ExpectedOutput::Stdout(value::stream(single(word, values, mistakes)?, mistakes)?)
         }
-        Demand::Stderr => ExpectedOutput::Stderr(read_text(single(word, values, mistakes)?, mistakes)?),
-        Demand::ExitStatus => {
-            ExpectedOutput::ExitStatus(read_number(single(word, values, mistakes)?, 0, 255, mistakes)?)
+        Demand::Stderr => {
+            ExpectedOutput::Stderr(read_text(single(word, values, mistakes)?, mistakes)?)
         }
+        Demand::ExitStatus => ExpectedOutput::ExitStatus(read_number(
+            single(word, values, mistakes)?,
+            0,
+            255,
+            mistakes,
+        )?),
     };
     Some(Act::ExpectOutput(output))
 }
 
 fn read_exec(word: Word<'_>, values: &[Word<'_>], mistakes: &mut Mistakes) -> Option<ExecAct> {
     let Some((&command, settings)) = values.split_first() else {
-        mistakes.add(word.span(), "after `exec` there must be a command in quotes", None);
+        mistakes.add(
+            word.span(),
+            "after `exec` there must be a command in quotes",
+            None,
+        );
         return None;
     };
     let text = read_text(command, mistakes);
-    let mut exec = ExecAct { command: String::new(), stdin: None, channels: 1 };
+    let mut exec = ExecAct {
+        command: String::new(),
+        stdin: None,
+        channels: 1,
+    };
     for &setting in settings {
         read_exec_setting(setting, &mut exec, mistakes);
     }
@@ -138,11 +161,19 @@ fn single<'a>(word: Word<'a>, values: &[Word<'a>], mistakes: &mut Mistakes) -> O
     match values {
         [value] => Some(*value),
         [] => {
-            mistakes.add(word.span(), format!("after `{}` there must be a value", word.text), None);
+            mistakes.add(
+                word.span(),
+                format!("after `{}` there must be a value", word.text),
+                None,
+            );
             None
         }
         [_, extra, ..] => {
-            mistakes.add(extra.span(), format!("after `{}` there must be one value", word.text), None);
+            mistakes.add(
+                extra.span(),
+                format!("after `{}` there must be one value", word.text),
+                None,
+            );
             None
         }
     }
@@ -162,7 +193,11 @@ fn read_text(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
     let before = mistakes.len();
     let text = value::quoted(word, mistakes);
     if text.is_none() && mistakes.len() == before {
-        mistakes.add(word.span(), format!("`{}` is not text in quotes", word.text), None);
+        mistakes.add(
+            word.span(),
+            format!("`{}` is not text in quotes", word.text),
+            None,
+        );
     }
     text
 }
@@ -180,11 +215,15 @@ fn read_number(word: Word<'_>, min: u64, max: u64, mistakes: &mut Mistakes) -> O
 pub(super) fn check_order(steps: &[Step], spans: &[Range<usize>], mistakes: &mut Mistakes) {
     let (mut login, mut exec) = (false, false);
     for (step, span) in steps.iter().zip(spans) {
-        let StepKind::Act(act) = &step.kind else { continue };
+        let StepKind::Act(act) = &step.kind else {
+            continue;
+        };
         let missing = match act {
             Act::Knows(_) if login => Some("a client learns of host keys before it logs in"),
             Act::Login(_) if login => Some("a client logs in once"),
-            Act::Exec(_) | Act::ExpectEnd(_) if !login => Some("there is no `client login` above this"),
+            Act::Exec(_) | Act::ExpectEnd(_) if !login => {
+                Some("there is no `client login` above this")
+            }
             Act::ExpectOutput(_) if !exec => Some("there is no `client exec` above this"),
             _ => None,
         };
@@ -235,4 +274,29 @@ fn replace_channel(text: &[u8], channel: usize) -> Vec<u8> {
         }
     }
     replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// The hash that `seq 1 9999999 | head -c 16777216 | sha256sum` prints, and that the upload
+    /// scenario expects of the other side.
+    #[test]
+    fn seq_is_what_the_command_of_that_name_prints() {
+        let hash = Sha256::digest(Stream::Seq(16 * 1024 * 1024).bytes(1));
+        let hex: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex.concat(),
+            "b58a985a2280d31732f24d3421a50ffda79ff6c747650ecaee350ff91cbce8f2"
+        );
+        assert_eq!(Stream::Seq(5).bytes(1), b"1\n2\n3");
+    }
+
+    #[test]
+    fn each_channel_has_its_number() {
+        assert_eq!(Stream::Text(b"%N of %N%".to_vec()).bytes(12), b"12 of 12%");
+    }
 }

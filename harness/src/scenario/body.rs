@@ -24,7 +24,10 @@ const EXPECT_WORDS: [&str; 3] = ["optional", "strict", "within"];
 
 /// The prelude of that name.
 pub(super) fn prelude(word: &str) -> Option<StepKind> {
-    PRELUDES.iter().find(|(name, _)| *name == word).map(|(_, prelude)| StepKind::Prelude(*prelude))
+    PRELUDES
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, prelude)| StepKind::Prelude(*prelude))
 }
 
 /// A line that consists of its first word.
@@ -55,14 +58,25 @@ pub(super) fn read(
 }
 
 /// The verb of a word, or a mistake with the nearest one.
-fn find_verb(word: Word<'_>, more: &[&'static str], mistakes: &mut Mistakes) -> Option<&'static Verb> {
+fn find_verb(
+    word: Word<'_>,
+    more: &[&'static str],
+    mistakes: &mut Mistakes,
+) -> Option<&'static Verb> {
     let verb = Verb::named(word.text);
     if verb.is_none() {
-        let known = VERBS.iter().map(|verb| verb.name).chain(more.iter().copied());
+        let known = VERBS
+            .iter()
+            .map(|verb| verb.name)
+            .chain(more.iter().copied());
         let help = suggest::nearest(word.text, known)
             .map(|meant| format!("did you mean `{meant}`?"))
             .or(Some("scenarios/README.md lists the verbs".to_owned()));
-        mistakes.add(word.span(), format!("there is no verb `{}`", word.text), help);
+        mistakes.add(
+            word.span(),
+            format!("there is no verb `{}`", word.text),
+            help,
+        );
     }
     verb
 }
@@ -88,14 +102,19 @@ fn read_send(verb: Word<'_>, words: &[Word<'_>], mistakes: &mut Mistakes) -> Opt
     let verb = find_verb(verb, &[], mistakes)?;
     let mut fields: Vec<FieldSetting> = Vec::new();
     for (index, &word) in words.iter().enumerate() {
-        let Some(setting) = read_setting(verb, word, index == 0, mistakes) else { continue };
+        let Some(setting) = read_setting(verb, word, index == 0, mistakes) else {
+            continue;
+        };
         if fields.iter().any(|field| field.name == setting.name) {
             let message = format!("`{}` is set a second time", setting.name);
             mistakes.add(word.span(), message, None);
         }
         fields.push(setting);
     }
-    Some(StepKind::Send(Send { verb: verb.name.to_owned(), fields }))
+    Some(StepKind::Send(Send {
+        verb: verb.name.to_owned(),
+        fields,
+    }))
 }
 
 fn read_setting(
@@ -114,28 +133,46 @@ fn read_setting(
             return None;
         }
         (Some(_), _) => {
-            mistakes.add(word.span(), "`~` compares, and this line sends", Some("`name=value`".into()));
+            mistakes.add(
+                word.span(),
+                "`~` compares, and this line sends",
+                Some("`name=value`".into()),
+            );
             return None;
         }
         (None, _) => {
             find_field(verb, word, &[], mistakes)?;
-            mistakes.add(word.span(), "a field needs a value", Some(format!("`{}=…`", word.text)));
+            mistakes.add(
+                word.span(),
+                "a field needs a value",
+                Some(format!("`{}=…`", word.text)),
+            );
             return None;
         }
     };
     let value = value::parse(value, field.kind, mistakes)?;
-    Some(FieldSetting { name: field.name.to_owned(), value })
+    Some(FieldSetting {
+        name: field.name.to_owned(),
+        value,
+    })
 }
 
 fn read_expect(words: &[Word<'_>], subject: Option<Subject>, mistakes: &mut Mistakes) -> Expect {
-    let mut expect =
-        Expect { alternatives: Vec::new(), optional: false, strict: false, within: None };
+    let mut expect = Expect {
+        alternatives: Vec::new(),
+        optional: false,
+        strict: false,
+        within: None,
+    };
     for alternative in words.split(|word| word.text == "|") {
         if let [verb, words @ ..] = alternative {
             let pattern = read_pattern(*verb, words, subject, &mut expect, mistakes);
             expect.alternatives.extend(pattern);
         } else {
-            let at = words.iter().find(|word| word.text == "|").map_or(0..0, Word::span);
+            let at = words
+                .iter()
+                .find(|word| word.text == "|")
+                .map_or(0..0, Word::span);
             mistakes.add(at, "on each side of `|` there must be a verb", None);
         }
     }
@@ -163,7 +200,10 @@ fn read_pattern(
             fields.push(field);
         }
     }
-    Some(MessagePattern { verb: verb.name.to_owned(), fields })
+    Some(MessagePattern {
+        verb: verb.name.to_owned(),
+        fields,
+    })
 }
 
 /// A subject that behaves cannot send what only the other role sends.
@@ -175,9 +215,20 @@ fn check_sender(verb: &Verb, word: Word<'_>, subject: Option<Subject>, mistakes:
         Some(Subject::Pair) | None => true,
     };
     if !possible {
-        let sender = if verb.sender == Sender::Client { "clients" } else { "servers" };
-        let message = format!("only {sender} send `{}`, and the subject need not be one", verb.name);
-        mistakes.add(word.span(), message, Some("see the `subject` line".to_owned()));
+        let sender = if verb.sender == Sender::Client {
+            "clients"
+        } else {
+            "servers"
+        };
+        let message = format!(
+            "only {sender} send `{}`, and the subject need not be one",
+            verb.name
+        );
+        mistakes.add(
+            word.span(),
+            message,
+            Some("see the `subject` line".to_owned()),
+        );
     }
 }
 
@@ -200,7 +251,11 @@ fn read_within(value: Word<'_>, mistakes: &mut Mistakes) -> Option<Duration> {
     let within = value::duration(value.text);
     if within.is_none() {
         let help = Some("such as `500ms`, `2s` or `1m`".to_owned());
-        mistakes.add(value.span(), format!("`{}` is not a length of time", value.text), help);
+        mistakes.add(
+            value.span(),
+            format!("`{}` is not a length of time", value.text),
+            help,
+        );
     }
     within
 }
@@ -215,18 +270,28 @@ fn read_test(
         (Some(cut), _) if verb.field(cut.0.text).is_some() => cut,
         (_, Some(field)) if first => {
             let glob = text_of(word, mistakes)?;
-            return Some(FieldPattern { name: field.name.to_owned(), test: Verb::unnamed_test(glob) });
+            return Some(FieldPattern {
+                name: field.name.to_owned(),
+                test: Verb::unnamed_test(glob),
+            });
         }
         (Some(cut), _) => cut,
         (None, _) => {
             find_field(verb, word, &EXPECT_WORDS, mistakes)?;
-            mistakes.add(word.span(), "a field needs a value", Some(format!("`{}=…`", word.text)));
+            mistakes.add(
+                word.span(),
+                "a field needs a value",
+                Some(format!("`{}=…`", word.text)),
+            );
             return None;
         }
     };
     let field = find_field(verb, name, &EXPECT_WORDS, mistakes)?;
     if !field.kind.is_on_the_wire() {
-        let message = format!("`{}` says how we make a message; it cannot be seen", field.name);
+        let message = format!(
+            "`{}` says how we make a message; it cannot be seen",
+            field.name
+        );
         mistakes.add(name.span(), message, None);
         return None;
     }
@@ -235,21 +300,26 @@ fn read_test(
     } else {
         read_one_of(field.kind, value, mistakes)?
     };
-    Some(FieldPattern { name: field.name.to_owned(), test })
+    Some(FieldPattern {
+        name: field.name.to_owned(),
+        test,
+    })
 }
 
 fn read_one_of(kind: Kind, value: Word<'_>, mistakes: &mut Mistakes) -> Option<FieldTest> {
-    let values = value.pieces('|').into_iter().map(|piece| value::parse(piece, kind, mistakes));
+    let values = value
+        .pieces('|')
+        .into_iter()
+        .map(|piece| value::parse(piece, kind, mistakes));
     // Collected before it is judged, so that every wrong piece is reported.
     let values: Vec<_> = values.collect();
-    values.into_iter().collect::<Option<_>>().map(FieldTest::OneOf)
+    values
+        .into_iter()
+        .collect::<Option<_>>()
+        .map(FieldTest::OneOf)
 }
 
-fn read_contains(
-    field: &FieldSpec,
-    value: Word<'_>,
-    mistakes: &mut Mistakes,
-) -> Option<FieldTest> {
+fn read_contains(field: &FieldSpec, value: Word<'_>, mistakes: &mut Mistakes) -> Option<FieldTest> {
     if !field.kind.has_contains() {
         let message = format!("`{}` can be compared with `=` only", field.name);
         mistakes.add(value.span(), message, None);
@@ -268,7 +338,10 @@ fn text_of(word: Word<'_>, mistakes: &mut Mistakes) -> Option<String> {
 }
 
 fn read_closed(words: &[Word<'_>], mistakes: &mut Mistakes) -> Closed {
-    let mut closed = Closed { within: None, reasons: Vec::new() };
+    let mut closed = Closed {
+        within: None,
+        reasons: Vec::new(),
+    };
     for word in words {
         match word.cut_at(&['=']) {
             Some((name, _, value)) if name.text == "within" => {
@@ -280,7 +353,11 @@ fn read_closed(words: &[Word<'_>], mistakes: &mut Mistakes) -> Closed {
             cut => {
                 let name = cut.map_or(*word, |(name, ..)| name);
                 let message = format!("`closed` has no field `{}`", name.text);
-                mistakes.add(name.span(), message, suggest::help(name.text, &["within", "reason"]));
+                mistakes.add(
+                    name.span(),
+                    message,
+                    suggest::help(name.text, &["within", "reason"]),
+                );
             }
         }
     }

@@ -27,7 +27,12 @@ pub struct ScenarioError {
 impl ScenarioError {
     /// A mistake that is not inside a file's text, such as a folder that cannot be read.
     pub(super) fn without_place(message: String, help: Option<String>) -> Self {
-        Self { message, help, file: None, at: None }
+        Self {
+            message,
+            help,
+            file: None,
+            at: None,
+        }
     }
 
     /// What is wrong, without the place.
@@ -50,8 +55,11 @@ impl ScenarioErrors {
     /// The text for a person: each mistake with its excerpt and caret.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let theme =
-            if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let theme = if colour {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
         let mut text = String::new();
         for error in &self.0 {
@@ -84,8 +92,17 @@ struct Mistake {
 
 impl Mistakes {
     /// Notes a mistake at a byte range of the file.
-    pub(super) fn add(&mut self, at: Range<usize>, message: impl Into<String>, help: Option<String>) {
-        self.0.push(Mistake { at, message: message.into(), help });
+    pub(super) fn add(
+        &mut self,
+        at: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.0.push(Mistake {
+            at,
+            message: message.into(),
+            help,
+        });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -99,8 +116,10 @@ impl Mistakes {
     /// The mistakes with their file, in the order of the lines.
     pub(super) fn in_file(mut self, path: &Path, text: &str) -> Vec<ScenarioError> {
         self.0.sort_by_key(|mistake| mistake.at.start);
-        let file =
-            Arc::new(NamedSource::new(path.display().to_string(), text.to_owned()));
+        let file = Arc::new(NamedSource::new(
+            path.display().to_string(),
+            text.to_owned(),
+        ));
         self.0
             .into_iter()
             .map(|Mistake { at, message, help }| ScenarioError {

@@ -9,8 +9,14 @@ use crate::requirement::{Catalogue, Level};
 use crate::scenario::{Need, Subject};
 
 /// The words that begin a header line.
-pub(super) const WORDS: [&str; 6] =
-    ["scenario", "subject", "needs", "cites", "level", "consequence"];
+pub(super) const WORDS: [&str; 6] = [
+    "scenario",
+    "subject",
+    "needs",
+    "cites",
+    "level",
+    "consequence",
+];
 
 const SUBJECTS: [(&str, Subject); 4] = [
     ("server", Subject::Server),
@@ -48,20 +54,27 @@ pub(super) struct Header {
 
 impl Header {
     /// Takes in one line that begins with one of [`WORDS`].
-    pub(super) fn read(
-        &mut self,
-        line: &Line<'_>,
-        catalogue: &Catalogue,
-        mistakes: &mut Mistakes,
-    ) {
-        let Some((first, values)) = line.words.split_first() else { return };
-        let Some(word) = WORDS.into_iter().find(|word| *word == first.text) else { return };
+    pub(super) fn read(&mut self, line: &Line<'_>, catalogue: &Catalogue, mistakes: &mut Mistakes) {
+        let Some((first, values)) = line.words.split_first() else {
+            return;
+        };
+        let Some(word) = WORDS.into_iter().find(|word| *word == first.text) else {
+            return;
+        };
         if self.seen.contains(&word) {
-            mistakes.add(first.span(), format!("`{word}` stands here a second time"), None);
+            mistakes.add(
+                first.span(),
+                format!("`{word}` stands here a second time"),
+                None,
+            );
         }
         self.seen.push(word);
         if values.is_empty() {
-            mistakes.add(first.span(), format!("after `{word}` there must be a value"), None);
+            mistakes.add(
+                first.span(),
+                format!("after `{word}` there must be a value"),
+                None,
+            );
         }
         match word {
             "needs" => self.needs = each(values, &NEEDS, "need", mistakes),
@@ -73,7 +86,11 @@ impl Header {
 
     fn read_single(&mut self, word: &str, values: &[Word<'_>], mistakes: &mut Mistakes) {
         if let Some(extra) = values.get(1) {
-            mistakes.add(extra.span(), format!("after `{word}` there must be one value"), None);
+            mistakes.add(
+                extra.span(),
+                format!("after `{word}` there must be one value"),
+                None,
+            );
         }
         let Some(&value) = values.first() else { return };
         match word {
@@ -90,10 +107,10 @@ impl Header {
         for value in values {
             if catalogue.get(value.text).is_none() {
                 let known = catalogue.iter().map(|clause| clause.id.as_str());
-                let help = suggest::nearest(value.text, known)
-                    .map_or("the clauses are in fixtures/requirements".to_owned(), |meant| {
-                        format!("did you mean `{meant}`?")
-                    });
+                let help = suggest::nearest(value.text, known).map_or(
+                    "the clauses are in fixtures/requirements".to_owned(),
+                    |meant| format!("did you mean `{meant}`?"),
+                );
                 let message = format!("there is no clause `{}`", value.text);
                 mistakes.add(value.span(), message, Some(help));
             }
@@ -124,7 +141,10 @@ pub(super) fn one<T: Copy>(
     what: &str,
     mistakes: &mut Mistakes,
 ) -> Option<T> {
-    let found = known.iter().find(|(name, _)| *name == word.text).map(|(_, meaning)| *meaning);
+    let found = known
+        .iter()
+        .find(|(name, _)| *name == word.text)
+        .map(|(_, meaning)| *meaning);
     if found.is_none() {
         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
         let message = format!("there is no {what} `{}`", word.text);
@@ -139,5 +159,8 @@ fn each<T: Copy>(
     what: &str,
     mistakes: &mut Mistakes,
 ) -> Vec<T> {
-    words.iter().filter_map(|word| one(*word, known, what, mistakes)).collect()
+    words
+        .iter()
+        .filter_map(|word| one(*word, known, what, mistakes))
+        .collect()
 }

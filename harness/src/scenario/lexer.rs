@@ -21,7 +21,16 @@ impl Word<'_> {
     /// Cuts at byte `index` of the word, which must be a character boundary.
     fn split_at(self, index: usize) -> (Self, Self) {
         let (head, tail) = self.text.split_at(index);
-        (Self { text: head, at: self.at }, Self { text: tail, at: self.at + index })
+        (
+            Self {
+                text: head,
+                at: self.at,
+            },
+            Self {
+                text: tail,
+                at: self.at + index,
+            },
+        )
     }
 
     /// Cuts at the first of `separators` that is outside quotes: what is before, the separator,
@@ -99,10 +108,19 @@ fn cut_line<'a>(number: usize, line: &'a str, at: usize, mistakes: &mut Mistakes
             comment = Some(after);
             break;
         }
-        let bytes = unquoted(rest).find(|(_, c)| c.is_whitespace()).map_or(rest.len(), |(i, _)| i);
-        let word = Word { text: &rest[..bytes], at: at + start };
+        let bytes = unquoted(rest)
+            .find(|(_, c)| c.is_whitespace())
+            .map_or(rest.len(), |(i, _)| i);
+        let word = Word {
+            text: &rest[..bytes],
+            at: at + start,
+        };
         if let Some(quote) = word.open_quote() {
-            mistakes.add(word.at + quote..word.span().end, "this quote is never closed", None);
+            mistakes.add(
+                word.at + quote..word.span().end,
+                "this quote is never closed",
+                None,
+            );
         }
         words.push(word);
         rest = &rest[bytes..];
@@ -111,7 +129,12 @@ fn cut_line<'a>(number: usize, line: &'a str, at: usize, mistakes: &mut Mistakes
         (Some(first), Some(last)) => &line[first.at - at..last.span().end - at],
         _ => "",
     };
-    Line { number, words, comment, source }
+    Line {
+        number,
+        words,
+        comment,
+        source,
+    }
 }
 
 /// The characters outside quotes, with their byte offsets. The quotes themselves are left out.
@@ -136,18 +159,28 @@ mod tests {
 
     fn words(text: &str) -> Vec<&str> {
         let mut mistakes = Mistakes::default();
-        lines(text, &mut mistakes).into_iter().flat_map(|line| line.words).map(|w| w.text).collect()
+        lines(text, &mut mistakes)
+            .into_iter()
+            .flat_map(|line| line.words)
+            .map(|w| w.text)
+            .collect()
     }
 
     #[test]
     fn a_comment_begins_with_a_word_and_hex_does_not() {
-        assert_eq!(words("> raw payload=#0102 # the fault"), [">", "raw", "payload=#0102"]);
+        assert_eq!(
+            words("> raw payload=#0102 # the fault"),
+            [">", "raw", "payload=#0102"]
+        );
         assert_eq!(words("a \"b # c\\\" d\" e"), ["a", "\"b # c\\\" d\"", "e"]);
     }
 
     #[test]
     fn a_separator_inside_quotes_does_not_cut() {
-        let word = Word { text: "text=\"a|b\"|c", at: 3 };
+        let word = Word {
+            text: "text=\"a|b\"|c",
+            at: 3,
+        };
         let (name, _, value) = word.cut_at(&['=']).expect("there is one");
         assert_eq!((name.text, value.at), ("text", 8));
         let pieces: Vec<_> = value.pieces('|').into_iter().map(|w| w.text).collect();

@@ -36,7 +36,11 @@ pub fn load_dir(
             Err(error) => errors.push(unreadable(&path, &error)),
         }
     }
-    if errors.is_empty() { Ok(scenarios) } else { Err(ScenarioErrors(errors)) }
+    if errors.is_empty() {
+        Ok(scenarios)
+    } else {
+        Err(ScenarioErrors(errors))
+    }
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>, errors: &mut Vec<ScenarioError>) {
@@ -61,7 +65,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ScenarioError {
 /// `strict-kex/ignore-before-newkeys`, with `/` on every system.
 fn name_below(folder: &Path, path: &Path) -> String {
     let below = path.strip_prefix(folder).unwrap_or(path).with_extension("");
-    let parts: Vec<_> =
-        below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    let parts: Vec<_> = below
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
     parts.join("/")
 }

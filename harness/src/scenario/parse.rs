@@ -27,7 +27,9 @@ pub fn parse(
         let at = error.valid_up_to();
         mistakes.add(at..at, "this is not UTF-8", None);
     }
-    let scenario = Reader::default().read(&text, catalogue, &mut mistakes).finish(name, &mut mistakes);
+    let scenario = Reader::default()
+        .read(&text, catalogue, &mut mistakes)
+        .finish(name, &mut mistakes);
     match scenario {
         Some(scenario) if mistakes.is_empty() => Ok(Scenario {
             path: path.to_owned(),
@@ -62,9 +64,15 @@ impl Reader {
             }
         }
         let first_clause = self.header.cites.first().and_then(|id| catalogue.get(id));
-        self.level = self.header.level.or(first_clause.map(|clause| clause.level));
-        self.consequence =
-            self.header.consequence.take().or(first_clause.map(|clause| clause.consequence.clone()));
+        self.level = self
+            .header
+            .level
+            .or(first_clause.map(|clause| clause.level));
+        self.consequence = self
+            .header
+            .consequence
+            .take()
+            .or(first_clause.map(|clause| clause.consequence.clone()));
         self
     }
 
@@ -76,10 +84,16 @@ impl Reader {
     }
 
     fn read_line(&mut self, line: &Line<'_>, catalogue: &Catalogue, mistakes: &mut Mistakes) {
-        let Some(first) = line.words.first() else { return };
+        let Some(first) = line.words.first() else {
+            return;
+        };
         if header::WORDS.contains(&first.text) {
             if !self.steps.is_empty() {
-                mistakes.add(first.span(), "a header line must stand above the first step", None);
+                mistakes.add(
+                    first.span(),
+                    "a header line must stand above the first step",
+                    None,
+                );
             }
             self.header.read(line, catalogue, mistakes);
             return;
@@ -97,7 +111,11 @@ impl Reader {
         };
         if let Some(kind) = kind {
             self.spans.push(first.at..first.at + line.source.len());
-            self.steps.push(Step { line: line.number, source: line.source.to_owned(), kind });
+            self.steps.push(Step {
+                line: line.number,
+                source: line.source.to_owned(),
+                kind,
+            });
         }
     }
 
@@ -113,7 +131,11 @@ impl Reader {
         let called = self.header.name?;
         if called != name {
             let help = Some(format!("by its path it is `{name}`"));
-            mistakes.add(self.header.name_at, format!("this file is not `{called}`"), help);
+            mistakes.add(
+                self.header.name_at,
+                format!("this file is not `{called}`"),
+                help,
+            );
         }
         let subject = self.header.subject?;
         check_kinds(subject, &self.steps, &self.spans, mistakes);
@@ -139,7 +161,8 @@ fn check_kinds(subject: Subject, steps: &[Step], spans: &[Range<usize>], mistake
         match (subject, is_act) {
             (Subject::Pair, false) => {
                 let message = "a pair has no scripted endpoint that could do this";
-                let help = Some("name a `client`, a `server` or `either` as the subject".to_owned());
+                let help =
+                    Some("name a `client`, a `server` or `either` as the subject".to_owned());
                 mistakes.add(span.clone(), message, help);
             }
             (Subject::Server | Subject::Client | Subject::Either, true) => {
@@ -155,7 +178,9 @@ fn check_kinds(subject: Subject, steps: &[Step], spans: &[Range<usize>], mistake
 }
 
 fn refuse(line: &Line<'_>, mistakes: &mut Mistakes) {
-    let Some(first) = line.words.first() else { return };
+    let Some(first) = line.words.first() else {
+        return;
+    };
     let mut known = vec![">", "<", "client", "expect"];
     known.extend(header::WORDS);
     known.extend(body::PRELUDES.map(|(name, _)| name));
@@ -163,8 +188,15 @@ fn refuse(line: &Line<'_>, mistakes: &mut Mistakes) {
         Some("after the arrow there must be a space".to_owned())
     } else {
         suggest::help(first.text, &known).or_else(|| {
-            Some(format!("a line begins with one of {}", suggest::quoted(known.iter().copied())))
+            Some(format!(
+                "a line begins with one of {}",
+                suggest::quoted(known.iter().copied())
+            ))
         })
     };
-    mistakes.add(first.span(), format!("no line begins with `{}`", first.text), help);
+    mistakes.add(
+        first.span(),
+        format!("no line begins with `{}`", first.text),
+        help,
+    );
 }

@@ -27,5 +27,9 @@ pub(super) fn help(word: &str, known: &[&str]) -> Option<String> {
 
 /// Words for a sentence: `` `a`, `b`, `c` ``.
 pub(super) fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    words
+        .into_iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -19,12 +19,18 @@ fn mistakes_of(text: &str) -> String {
     let path = Path::new("scenarios/area/name.scn");
     let errors = parse(path, "area/name", text.as_bytes(), &catalogue()).expect_err("it is wrong");
     // The excerpts end in blanks that editors and diffs do not keep.
-    errors.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    errors
+        .to_string()
+        .lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
 fn every_scenario_of_the_tree_loads() {
-    let scenarios = load_dir(&root().join("scenarios"), &catalogue()).unwrap_or_else(|e| panic!("{e}"));
+    let scenarios =
+        load_dir(&root().join("scenarios"), &catalogue()).unwrap_or_else(|e| panic!("{e}"));
     assert!(scenarios.len() >= 14);
 }
 
@@ -34,7 +40,9 @@ fn every_clause_is_cited() {
     let scenarios = load_dir(&root().join("scenarios"), &catalogue()).expect("see the test above");
     for clause in catalogue().iter() {
         assert!(
-            scenarios.iter().any(|scenario| scenario.cites.contains(&clause.id)),
+            scenarios
+                .iter()
+                .any(|scenario| scenario.cites.contains(&clause.id)),
             "nothing cites {}",
             clause.id
         );
@@ -45,13 +53,25 @@ fn every_clause_is_cited() {
 fn level_and_consequence_come_from_the_first_clause_unless_said() {
     let text = "# t\nscenario area/name\nsubject server\ncites rfc4253-11.2/ignore\nhandshake\n";
     let read = |text: &str| {
-        parse(Path::new("a.scn"), "area/name", text.as_bytes(), &catalogue()).expect("well-formed")
+        parse(
+            Path::new("a.scn"),
+            "area/name",
+            text.as_bytes(),
+            &catalogue(),
+        )
+        .expect("well-formed")
     };
     assert_eq!(read(text).level, Level::Must);
     assert!(read(text).consequence.starts_with("Peers that send it"));
 
-    let said = text.replace("handshake", "level may\nconsequence None at all.\nhandshake");
-    assert_eq!((read(&said).level, read(&said).consequence.as_str()), (Level::May, "None at all."));
+    let said = text.replace(
+        "handshake",
+        "level may\nconsequence None at all.\nhandshake",
+    );
+    assert_eq!(
+        (read(&said).level, read(&said).consequence.as_str()),
+        (Level::May, "None at all.")
+    );
 }
 
 #[test]
@@ -142,17 +162,25 @@ fn an_empty_file_lacks_everything() {
 /// every other is a few lines of a body.
 #[test]
 fn every_sample_of_the_reference_parses() {
-    let reference = std::fs::read_to_string(root().join("scenarios/README.md")).expect("it is there");
+    let reference =
+        std::fs::read_to_string(root().join("scenarios/README.md")).expect("it is there");
     let mut samples = 0;
     for block in reference.split("```scenario\n").skip(1) {
         let sample = block.split("```").next().unwrap_or_default();
         let text = if sample.contains("scenario  ") {
             sample.to_owned()
         } else {
-            let subject = if sample.starts_with("client ") { "pair" } else { "server" };
+            let subject = if sample.starts_with("client ") {
+                "pair"
+            } else {
+                "server"
+            };
             format!("# t\nscenario x/y\nsubject {subject}\ncites rfc4253-11.2/ignore\n{sample}")
         };
-        let name = text.lines().find_map(|line| line.strip_prefix("scenario")).map_or("", str::trim);
+        let name = text
+            .lines()
+            .find_map(|line| line.strip_prefix("scenario"))
+            .map_or("", str::trim);
         parse(Path::new("README.md"), name, text.as_bytes(), &catalogue())
             .unwrap_or_else(|errors| panic!("{errors}"));
         samples += 1;
@@ -163,7 +191,8 @@ fn every_sample_of_the_reference_parses() {
 /// The reference lists what the table knows, no less and no more.
 #[test]
 fn the_reference_lists_every_verb_with_its_fields() {
-    let reference = std::fs::read_to_string(root().join("scenarios/README.md")).expect("it is there");
+    let reference =
+        std::fs::read_to_string(root().join("scenarios/README.md")).expect("it is there");
     for verb in verbs::VERBS {
         let mut fields: Vec<&str> = verb.fields.iter().map(|field| field.name).collect();
         fields.dedup();
@@ -196,9 +225,58 @@ proptest! {
 }
 
 const PIECES: &[&str] = &[
-    " ", " ", " ", "\n", "\n", "\r", "\t", "> ", "< ", "ident", "kexinit", "ignore", "closed", "raw",
-    "data", "payload", "kex", "=", "~", "|", " | ", "#", "#0", "#01ff", "\"", "\\", "\\x", "é", "x",
-    "within=", "2s", "99999999999999999999m", "reason=", "2|3", "optional", "strict", "handshake",
-    "client ", "expect ", "exec ", "login ", "stdin=", "seq:", "18446744073709551615", "0x", "channels=",
-    "scenario ", "subject ", "pair", "server", "cites ", "needs ", "level ", "consequence ",
+    " ",
+    " ",
+    " ",
+    "\n",
+    "\n",
+    "\r",
+    "\t",
+    "> ",
+    "< ",
+    "ident",
+    "kexinit",
+    "ignore",
+    "closed",
+    "raw",
+    "data",
+    "payload",
+    "kex",
+    "=",
+    "~",
+    "|",
+    " | ",
+    "#",
+    "#0",
+    "#01ff",
+    "\"",
+    "\\",
+    "\\x",
+    "é",
+    "x",
+    "within=",
+    "2s",
+    "99999999999999999999m",
+    "reason=",
+    "2|3",
+    "optional",
+    "strict",
+    "handshake",
+    "client ",
+    "expect ",
+    "exec ",
+    "login ",
+    "stdin=",
+    "seq:",
+    "18446744073709551615",
+    "0x",
+    "channels=",
+    "scenario ",
+    "subject ",
+    "pair",
+    "server",
+    "cites ",
+    "needs ",
+    "level ",
+    "consequence ",
 ];

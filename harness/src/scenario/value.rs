@@ -16,24 +16,28 @@ pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Opti
         Kind::Text => hex(word, mistakes)
             .map(Value::Bytes)
             .or_else(|| text(word, mistakes).map(Value::Text)),
-        Kind::Blob | Kind::Rest => hex(word, mistakes).or_else(|| quoted(word, mistakes)).map(Value::Bytes),
-        Kind::Fixed(bytes) => hex(word, mistakes).filter(|v| v.len() == bytes).map(Value::Bytes),
+        Kind::Blob | Kind::Rest => hex(word, mistakes)
+            .or_else(|| quoted(word, mistakes))
+            .map(Value::Bytes),
+        Kind::Fixed(bytes) => hex(word, mistakes)
+            .filter(|v| v.len() == bytes)
+            .map(Value::Bytes),
         Kind::Boolean => match word.text {
             "yes" => Some(Value::Flag(true)),
             "no" => Some(Value::Flag(false)),
             _ => None,
         },
         Kind::SequenceNumber if word.text == "last" => Some(Value::Text(b"last".to_vec())),
-        Kind::Uint32 | Kind::SequenceNumber => {
-            number(word.text).filter(|n| u32::try_from(*n).is_ok()).map(Value::Number)
-        }
-        Kind::PaddingBytes => {
-            number(word.text).filter(|n| u8::try_from(*n).is_ok()).map(Value::Number)
-        }
+        Kind::Uint32 | Kind::SequenceNumber => number(word.text)
+            .filter(|n| u32::try_from(*n).is_ok())
+            .map(Value::Number),
+        Kind::PaddingBytes => number(word.text)
+            .filter(|n| u8::try_from(*n).is_ok())
+            .map(Value::Number),
         Kind::Names => names(word, mistakes).map(Value::Names),
-        Kind::Choice(words) => {
-            words.contains(&word.text).then(|| Value::Text(word.text.as_bytes().to_vec()))
-        }
+        Kind::Choice(words) => words
+            .contains(&word.text)
+            .then(|| Value::Text(word.text.as_bytes().to_vec())),
     };
     // Where a finer mistake was noted, the general one would only repeat it.
     if value.is_none() && mistakes.len() == before {
@@ -60,7 +64,9 @@ fn refuse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) {
 pub(super) fn number(text: &str) -> Option<u64> {
     let (digits, radix) = text.strip_prefix("0x").map_or((text, 10), |hex| (hex, 16));
     let plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
-    plain.then(|| u64::from_str_radix(digits, radix).ok()).flatten()
+    plain
+        .then(|| u64::from_str_radix(digits, radix).ok())
+        .flatten()
 }
 
 /// `500ms`, `2s`, `1m`.
@@ -103,11 +109,7 @@ pub(super) fn quoted(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>>
 }
 
 /// What comes after a backslash.
-fn escape(
-    at: usize,
-    chars: &mut std::str::CharIndices<'_>,
-    mistakes: &mut Mistakes,
-) -> Option<u8> {
+fn escape(at: usize, chars: &mut std::str::CharIndices<'_>, mistakes: &mut Mistakes) -> Option<u8> {
     let escaped = chars.next().map(|(_, c)| c);
     let byte = match escaped {
         Some('n') => Some(b'\n'),
@@ -115,12 +117,19 @@ fn escape(
         Some('t') => Some(b'\t'),
         Some('\\') => Some(b'\\'),
         Some('"') => Some(b'"'),
-        Some('x') => chars.as_str().get(..2).and_then(|two| u8::from_str_radix(two, 16).ok()),
+        Some('x') => chars
+            .as_str()
+            .get(..2)
+            .and_then(|two| u8::from_str_radix(two, 16).ok()),
         _ => None,
     };
     if byte.is_none() {
         let help = "write `\\n`, `\\r`, `\\t`, `\\\\`, `\\\"`, or `\\x` and two hex digits";
-        mistakes.add(at..at + 1, "this escape is not known", Some(help.to_owned()));
+        mistakes.add(
+            at..at + 1,
+            "this escape is not known",
+            Some(help.to_owned()),
+        );
     } else if escaped == Some('x') {
         chars.nth(1);
     }
@@ -132,11 +141,17 @@ fn hex(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
     let digits = word.text.strip_prefix('#')?.as_bytes();
     let pairs = digits.chunks(2).map(|pair| {
         let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?;
-        pair.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u8::from_str_radix(pair, 16).ok())?
+        pair.bytes()
+            .all(|b| b.is_ascii_hexdigit())
+            .then(|| u8::from_str_radix(pair, 16).ok())?
     });
     let bytes: Option<Vec<u8>> = pairs.collect();
     if bytes.is_none() {
-        mistakes.add(word.span(), "after `#` there must be pairs of hex digits", None);
+        mistakes.add(
+            word.span(),
+            "after `#` there must be pairs of hex digits",
+            None,
+        );
     }
     bytes
 }

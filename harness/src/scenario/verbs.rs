@@ -114,9 +114,11 @@ impl Kind {
             Self::Blob | Self::Rest => "bytes as `#` and hex, or quoted text".to_owned(),
             Self::Names => "names with commas between".to_owned(),
             Self::PaddingBytes => "a number from 0 to 255".to_owned(),
-            Self::Choice(words) => {
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
-            }
+            Self::Choice(words) => words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(" or "),
         }
     }
 
@@ -137,7 +139,11 @@ impl Verb {
     /// The verb for a message number; [`Verb::raw`] for one that no verb has.
     #[must_use]
     pub fn of(message: MessageId) -> &'static Self {
-        VERBS.iter().copied().find(|verb| verb.message == Some(message)).unwrap_or_else(|| Self::raw())
+        VERBS
+            .iter()
+            .copied()
+            .find(|verb| verb.message == Some(message))
+            .unwrap_or_else(|| Self::raw())
     }
 
     /// A payload as bytes: what we write by hand, and what nobody can decode.
@@ -151,7 +157,10 @@ impl Verb {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static FieldSpec> {
         let framing: &[FieldSpec] = if self.is_packet() { &FRAMING } else { &[] };
-        self.fields.iter().chain(framing).find(|field| field.name == name)
+        self.fields
+            .iter()
+            .chain(framing)
+            .find(|field| field.name == name)
     }
 
     /// Whether it travels in a packet, as all but the lines before the packets do.
@@ -173,12 +182,20 @@ impl Verb {
 }
 
 const fn field(name: &'static str, kind: Kind) -> FieldSpec {
-    FieldSpec { name, kind, when: None, shown: Shown::Value }
+    FieldSpec {
+        name,
+        kind,
+        when: None,
+        shown: Shown::Value,
+    }
 }
 
 impl FieldSpec {
     const fn when(self, field: &'static str, is: &'static [&'static str]) -> Self {
-        Self { when: Some(When { field, is }), ..self }
+        Self {
+            when: Some(When { field, is }),
+            ..self
+        }
     }
 
     const fn shown(self, shown: Shown) -> Self {
@@ -192,11 +209,23 @@ const fn verb(
     sender: Sender,
     fields: &'static [FieldSpec],
 ) -> Verb {
-    Verb { name, message: Some(message), sender, ambient: false, fields }
+    Verb {
+        name,
+        message: Some(message),
+        sender,
+        ambient: false,
+        fields,
+    }
 }
 
 const fn ambient(name: &'static str, message: MessageId, fields: &'static [FieldSpec]) -> Verb {
-    Verb { name, message: Some(message), sender: Sender::Either, ambient: true, fields }
+    Verb {
+        name,
+        message: Some(message),
+        sender: Sender::Either,
+        ambient: true,
+        fields,
+    }
 }
 
 /// Fields of messages about one channel begin with this.
@@ -244,148 +273,273 @@ static RAW: Verb = Verb {
 pub static VERBS: [&Verb; 35] = [
     &LINE,
     &IDENT,
-    &verb("disconnect", MessageId::DISCONNECT, Sender::Either, &[
-        field("reason", Kind::Uint32),
-        field("description", Kind::Text),
-        field("language", Kind::Text),
-    ]),
+    &verb(
+        "disconnect",
+        MessageId::DISCONNECT,
+        Sender::Either,
+        &[
+            field("reason", Kind::Uint32),
+            field("description", Kind::Text),
+            field("language", Kind::Text),
+        ],
+    ),
     &ambient("ignore", MessageId::IGNORE, &[field("data", Kind::Text)]),
-    &verb("unimplemented", MessageId::UNIMPLEMENTED, Sender::Either, &[field(
-        "sequence",
-        Kind::SequenceNumber,
-    )]),
-    &ambient("debug", MessageId::DEBUG, &[
-        field("display", Kind::Boolean),
-        field("text", Kind::Text),
-        field("language", Kind::Text),
-    ]),
-    &verb("service-request", MessageId::SERVICE_REQUEST, Sender::Client, &[field(
-        "service",
-        Kind::Text,
-    )]),
-    &verb("service-accept", MessageId::SERVICE_ACCEPT, Sender::Server, &[field(
-        "service",
-        Kind::Text,
-    )]),
-    &ambient("ext-info", MessageId::EXT_INFO, &[
-        field("count", Kind::Uint32),
-        field("extensions", Kind::Rest),
-    ]),
-    &verb("kexinit", MessageId::KEXINIT, Sender::Either, &[
-        field("cookie", Kind::Fixed(16)),
-        field("kex", Kind::Names),
-        field("host-key", Kind::Names),
-        field("cipher-c2s", Kind::Names),
-        field("cipher-s2c", Kind::Names),
-        field("mac-c2s", Kind::Names),
-        field("mac-s2c", Kind::Names),
-        field("compression-c2s", Kind::Names),
-        field("compression-s2c", Kind::Names),
-        field("language-c2s", Kind::Names),
-        field("language-s2c", Kind::Names),
-        field("first-kex-packet-follows", Kind::Boolean),
-        field("reserved", Kind::Uint32),
-    ]),
+    &verb(
+        "unimplemented",
+        MessageId::UNIMPLEMENTED,
+        Sender::Either,
+        &[field("sequence", Kind::SequenceNumber)],
+    ),
+    &ambient(
+        "debug",
+        MessageId::DEBUG,
+        &[
+            field("display", Kind::Boolean),
+            field("text", Kind::Text),
+            field("language", Kind::Text),
+        ],
+    ),
+    &verb(
+        "service-request",
+        MessageId::SERVICE_REQUEST,
+        Sender::Client,
+        &[field("service", Kind::Text)],
+    ),
+    &verb(
+        "service-accept",
+        MessageId::SERVICE_ACCEPT,
+        Sender::Server,
+        &[field("service", Kind::Text)],
+    ),
+    &ambient(
+        "ext-info",
+        MessageId::EXT_INFO,
+        &[
+            field("count", Kind::Uint32),
+            field("extensions", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "kexinit",
+        MessageId::KEXINIT,
+        Sender::Either,
+        &[
+            field("cookie", Kind::Fixed(16)),
+            field("kex", Kind::Names),
+            field("host-key", Kind::Names),
+            field("cipher-c2s", Kind::Names),
+            field("cipher-s2c", Kind::Names),
+            field("mac-c2s", Kind::Names),
+            field("mac-s2c", Kind::Names),
+            field("compression-c2s", Kind::Names),
+            field("compression-s2c", Kind::Names),
+            field("language-c2s", Kind::Names),
+            field("language-s2c", Kind::Names),
+            field("first-kex-packet-follows", Kind::Boolean),
+            field("reserved", Kind::Uint32),
+        ],
+    ),
     &verb("newkeys", MessageId::NEWKEYS, Sender::Either, &[]),
-    &verb("ecdh-init", MessageId::KEX_ECDH_INIT, Sender::Client, &[field("share", Kind::Blob)]),
-    &verb("ecdh-reply", MessageId::KEX_ECDH_REPLY, Sender::Server, &[
-        field("host-key", Kind::Blob),
-        field("share", Kind::Blob),
-        field("signature", Kind::Blob),
-        field("shared-secret", Kind::Choice(&["any", "leading-zero", "high-bit"])),
-        SIGNED_BY,
-    ]),
-    &verb("userauth-request", MessageId::USERAUTH_REQUEST, Sender::Client, &[
-        field("user", Kind::Text),
-        field("service", Kind::Text),
-        field("method", Kind::Text),
-        field("signed", Kind::Boolean).when("method", &["publickey"]),
-        field("algorithm", Kind::Text).when("method", &["publickey"]),
-        field("key", Kind::Blob).when("method", &["publickey"]),
-        field("signature", Kind::Blob).when("signed", &["yes"]),
-        field("change", Kind::Boolean).when("method", &["password"]),
-        field("password", Kind::Text).when("method", &["password"]).shown(Shown::Nothing),
-        field("new-password", Kind::Text).when("change", &["yes"]).shown(Shown::Nothing),
-        // Methods that nobody here knows carry whatever they carry.
-        field("rest", Kind::Rest).shown(Shown::Nothing),
-        SIGNED_BY,
-    ]),
-    &verb("userauth-failure", MessageId::USERAUTH_FAILURE, Sender::Server, &[
-        field("methods", Kind::Names),
-        field("partial-success", Kind::Boolean),
-    ]),
-    &verb("userauth-success", MessageId::USERAUTH_SUCCESS, Sender::Server, &[]),
-    &ambient("userauth-banner", MessageId::USERAUTH_BANNER, &[
-        field("text", Kind::Text),
-        field("language", Kind::Text),
-    ]),
-    &verb("userauth-pk-ok", MessageId::USERAUTH_PK_OK, Sender::Server, &[
-        field("algorithm", Kind::Text),
-        field("key", Kind::Blob),
-    ]),
-    &ambient("global-request", MessageId::GLOBAL_REQUEST, &[
-        field("request", Kind::Text),
-        field("want-reply", Kind::Boolean),
-        field("rest", Kind::Rest),
-    ]),
-    &verb("request-success", MessageId::REQUEST_SUCCESS, Sender::Either, &[field(
-        "rest",
-        Kind::Rest,
-    )]),
-    &verb("request-failure", MessageId::REQUEST_FAILURE, Sender::Either, &[]),
-    &verb("channel-open", MessageId::CHANNEL_OPEN, Sender::Either, &[
-        field("type", Kind::Text),
-        field("sender", Kind::Uint32),
-        field("window", Kind::Uint32),
-        field("packet-max", Kind::Uint32),
-        field("rest", Kind::Rest),
-    ]),
-    &verb("channel-open-confirmation", MessageId::CHANNEL_OPEN_CONFIRMATION, Sender::Either, &[
-        RECIPIENT,
-        field("sender", Kind::Uint32),
-        field("window", Kind::Uint32),
-        field("packet-max", Kind::Uint32),
-        field("rest", Kind::Rest),
-    ]),
-    &verb("channel-open-failure", MessageId::CHANNEL_OPEN_FAILURE, Sender::Either, &[
-        RECIPIENT,
-        field("reason", Kind::Uint32),
-        field("description", Kind::Text),
-        field("language", Kind::Text),
-    ]),
-    &ambient("channel-window-adjust", MessageId::CHANNEL_WINDOW_ADJUST, &[
-        RECIPIENT,
-        field("add", Kind::Uint32),
-    ]),
-    &verb("channel-data", MessageId::CHANNEL_DATA, Sender::Either, &[
-        RECIPIENT,
-        field("data", Kind::Text).shown(Shown::Length),
-    ]),
-    &verb("channel-extended-data", MessageId::CHANNEL_EXTENDED_DATA, Sender::Either, &[
-        RECIPIENT,
-        field("code", Kind::Uint32),
-        field("data", Kind::Text).shown(Shown::Length),
-    ]),
-    &verb("channel-eof", MessageId::CHANNEL_EOF, Sender::Either, &[RECIPIENT]),
-    &verb("channel-close", MessageId::CHANNEL_CLOSE, Sender::Either, &[RECIPIENT]),
-    &verb("channel-request", MessageId::CHANNEL_REQUEST, Sender::Either, &[
-        RECIPIENT,
-        field("type", Kind::Text),
-        field("want-reply", Kind::Boolean),
-        field("command", Kind::Text).when("type", &["exec"]),
-        field("subsystem", Kind::Text).when("type", &["subsystem"]),
-        field("status", Kind::Uint32).when("type", &["exit-status"]),
-        field("signal", Kind::Text).when("type", &["signal", "exit-signal"]),
-        field("core-dumped", Kind::Boolean).when("type", &["exit-signal"]),
-        field("message", Kind::Text).when("type", &["exit-signal"]),
-        field("language", Kind::Text).when("type", &["exit-signal"]),
-        field("variable", Kind::Text).when("type", &["env"]),
-        field("value", Kind::Text).when("type", &["env"]).shown(Shown::Nothing),
-        field("rest", Kind::Rest),
-    ]),
-    &verb("channel-success", MessageId::CHANNEL_SUCCESS, Sender::Either, &[RECIPIENT]),
-    &verb("channel-failure", MessageId::CHANNEL_FAILURE, Sender::Either, &[RECIPIENT]),
+    &verb(
+        "ecdh-init",
+        MessageId::KEX_ECDH_INIT,
+        Sender::Client,
+        &[field("share", Kind::Blob)],
+    ),
+    &verb(
+        "ecdh-reply",
+        MessageId::KEX_ECDH_REPLY,
+        Sender::Server,
+        &[
+            field("host-key", Kind::Blob),
+            field("share", Kind::Blob),
+            field("signature", Kind::Blob),
+            field(
+                "shared-secret",
+                Kind::Choice(&["any", "leading-zero", "high-bit"]),
+            ),
+            SIGNED_BY,
+        ],
+    ),
+    &verb(
+        "userauth-request",
+        MessageId::USERAUTH_REQUEST,
+        Sender::Client,
+        &[
+            field("user", Kind::Text),
+            field("service", Kind::Text),
+            field("method", Kind::Text),
+            field("signed", Kind::Boolean).when("method", &["publickey"]),
+            field("algorithm", Kind::Text).when("method", &["publickey"]),
+            field("key", Kind::Blob).when("method", &["publickey"]),
+            field("signature", Kind::Blob).when("signed", &["yes"]),
+            field("change", Kind::Boolean).when("method", &["password"]),
+            field("password", Kind::Text)
+                .when("method", &["password"])
+                .shown(Shown::Nothing),
+            field("new-password", Kind::Text)
+                .when("change", &["yes"])
+                .shown(Shown::Nothing),
+            // Methods that nobody here knows carry whatever they carry.
+            field("rest", Kind::Rest).shown(Shown::Nothing),
+            SIGNED_BY,
+        ],
+    ),
+    &verb(
+        "userauth-failure",
+        MessageId::USERAUTH_FAILURE,
+        Sender::Server,
+        &[
+            field("methods", Kind::Names),
+            field("partial-success", Kind::Boolean),
+        ],
+    ),
+    &verb(
+        "userauth-success",
+        MessageId::USERAUTH_SUCCESS,
+        Sender::Server,
+        &[],
+    ),
+    &ambient(
+        "userauth-banner",
+        MessageId::USERAUTH_BANNER,
+        &[field("text", Kind::Text), field("language", Kind::Text)],
+    ),
+    &verb(
+        "userauth-pk-ok",
+        MessageId::USERAUTH_PK_OK,
+        Sender::Server,
+        &[field("algorithm", Kind::Text), field("key", Kind::Blob)],
+    ),
+    &ambient(
+        "global-request",
+        MessageId::GLOBAL_REQUEST,
+        &[
+            field("request", Kind::Text),
+            field("want-reply", Kind::Boolean),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "request-success",
+        MessageId::REQUEST_SUCCESS,
+        Sender::Either,
+        &[field("rest", Kind::Rest)],
+    ),
+    &verb(
+        "request-failure",
+        MessageId::REQUEST_FAILURE,
+        Sender::Either,
+        &[],
+    ),
+    &verb(
+        "channel-open",
+        MessageId::CHANNEL_OPEN,
+        Sender::Either,
+        &[
+            field("type", Kind::Text),
+            field("sender", Kind::Uint32),
+            field("window", Kind::Uint32),
+            field("packet-max", Kind::Uint32),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "channel-open-confirmation",
+        MessageId::CHANNEL_OPEN_CONFIRMATION,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("sender", Kind::Uint32),
+            field("window", Kind::Uint32),
+            field("packet-max", Kind::Uint32),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "channel-open-failure",
+        MessageId::CHANNEL_OPEN_FAILURE,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("reason", Kind::Uint32),
+            field("description", Kind::Text),
+            field("language", Kind::Text),
+        ],
+    ),
+    &ambient(
+        "channel-window-adjust",
+        MessageId::CHANNEL_WINDOW_ADJUST,
+        &[RECIPIENT, field("add", Kind::Uint32)],
+    ),
+    &verb(
+        "channel-data",
+        MessageId::CHANNEL_DATA,
+        Sender::Either,
+        &[RECIPIENT, field("data", Kind::Text).shown(Shown::Length)],
+    ),
+    &verb(
+        "channel-extended-data",
+        MessageId::CHANNEL_EXTENDED_DATA,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("code", Kind::Uint32),
+            field("data", Kind::Text).shown(Shown::Length),
+        ],
+    ),
+    &verb(
+        "channel-eof",
+        MessageId::CHANNEL_EOF,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &verb(
+        "channel-close",
+        MessageId::CHANNEL_CLOSE,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &verb(
+        "channel-request",
+        MessageId::CHANNEL_REQUEST,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("type", Kind::Text),
+            field("want-reply", Kind::Boolean),
+            field("command", Kind::Text).when("type", &["exec"]),
+            field("subsystem", Kind::Text).when("type", &["subsystem"]),
+            field("status", Kind::Uint32).when("type", &["exit-status"]),
+            field("signal", Kind::Text).when("type", &["signal", "exit-signal"]),
+            field("core-dumped", Kind::Boolean).when("type", &["exit-signal"]),
+            field("message", Kind::Text).when("type", &["exit-signal"]),
+            field("language", Kind::Text).when("type", &["exit-signal"]),
+            field("variable", Kind::Text).when("type", &["env"]),
+            field("value", Kind::Text)
+                .when("type", &["env"])
+                .shown(Shown::Nothing),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "channel-success",
+        MessageId::CHANNEL_SUCCESS,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &verb(
+        "channel-failure",
+        MessageId::CHANNEL_FAILURE,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
     &ambient("ping", MessageId::PING, &[field("data", Kind::Text)]),
-    &verb("pong", MessageId::PONG, Sender::Either, &[field("data", Kind::Text)]),
+    &verb(
+        "pong",
+        MessageId::PONG,
+        Sender::Either,
+        &[field("data", Kind::Text)],
+    ),
     &RAW,
 ];

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use minissh::crypto::PublicKey;
 
-use super::endpoint::{Auth, Endpoint};
+use super::endpoint::{Auth, Endpoint, Stage};
 use super::link::Incoming;
 use super::message::Message;
 use super::{Role, Stop};
@@ -35,7 +35,9 @@ impl Endpoint<'_> {
         if self.link.has_keys() {
             return Ok(());
         }
-        Err(Stop::subject("NEWKEYS without a finished exchange".to_owned()))
+        Err(Stop::subject(
+            "NEWKEYS without a finished exchange".to_owned(),
+        ))
     }
 
     /// What we owe the exchange, if the next move is ours.
@@ -87,19 +89,15 @@ impl Endpoint<'_> {
 
     fn session(&mut self, deadline: Instant) -> Result<(), Stop> {
         self.login(deadline)?;
-        while !self.channel.running {
-            match (self.role, self.channel.open) {
+        while self.channel.stage < Stage::Running {
+            match (self.role, self.channel.stage) {
                 (Role::Server, _) => self.serve_session(deadline)?,
-                (Role::Client, false) => {
-                    if !self.channel.asked {
-                        self.say("channel-open")?;
-                    }
+                (Role::Client, Stage::Absent) => self.say("channel-open")?,
+                (Role::Client, Stage::Asked) => {
                     self.hear(&["channel-open-confirmation"], deadline)?;
                 }
-                (Role::Client, true) => {
-                    self.say("channel-request")?;
-                    self.hear(&["channel-success"], deadline)?;
-                }
+                (Role::Client, Stage::Open) => self.say("channel-request")?,
+                (Role::Client, _) => self.hear(&["channel-success"], deadline)?,
             }
         }
         Ok(())
@@ -120,7 +118,11 @@ impl Endpoint<'_> {
             }
             (Role::Client, Auth::Requested) => self.hear(&["service-accept"], deadline),
             (Role::Client, Auth::Accepted) => {
-                self.send(&with("userauth-request", "method", Value::Text(b"none".to_vec())))?;
+                self.send(&with(
+                    "userauth-request",
+                    "method",
+                    Value::Text(b"none".to_vec()),
+                ))?;
                 self.hear(&["userauth-failure"], deadline)
             }
         }
@@ -165,7 +167,7 @@ impl Endpoint<'_> {
 
     fn answer_userauth(&mut self, request: &Message) -> Result<(), Stop> {
         let key_blob = request.bytes("key");
-        let accepted = key_blob == self.setup.user_key.public_key().to_blob();
+        let accepted = key_blob == self.setup.keys.user.public_key().to_blob();
         let right_user = request.bytes("user") == self.setup.user.as_bytes();
         match request.bytes("method") {
             b"publickey" if !accepted || !right_user => self.say("userauth-failure"),
@@ -185,7 +187,9 @@ impl Endpoint<'_> {
 
     fn check_user_signature(&self, request: &Message) -> Result<(), Stop> {
         let mut unsigned = request.clone();
-        unsigned.fields.retain(|(field, _)| !matches!(field.name, "signature" | "rest"));
+        unsigned
+            .fields
+            .retain(|(field, _)| !matches!(field.name, "signature" | "rest"));
         let signed = self.signed_data(&unsigned.encode());
         PublicKey::from_blob(request.bytes("key"))
             .map_err(|fault| Stop::subject(format!("a USERAUTH_REQUEST whose key {fault}")))?
@@ -208,7 +212,7 @@ impl Endpoint<'_> {
         match message.verb.name {
             "channel-open" => self.answer_open(message)?,
             "channel-request" => self.answer_request(message)?,
-            "channel-close" if !self.channel.closed => self.say("channel-close")?,
+            "channel-close" if self.channel.stage != Stage::Closed => self.say("channel-close")?,
             "channel-data" | "channel-extended-data" | "channel-eof" | "channel-close" => {}
             _ => return Ok(false),
         }
@@ -220,20 +224,27 @@ impl Endpoint<'_> {
             return self.say("channel-open-confirmation");
         }
         let number = open.number("sender").unwrap_or_default();
-        self.send(&with("channel-open-failure", "recipient", Value::Number(number.into())))
+        self.send(&with(
+            "channel-open-failure",
+            "recipient",
+            Value::Number(number.into()),
+        ))
     }
 
     fn answer_request(&mut self, request: &Message) -> Result<(), Stop> {
-        let known = matches!(request.bytes("type"), b"exec" | b"shell" | b"env" | b"pty-req");
-        let starts = matches!(request.bytes("type"), b"exec" | b"shell");
-        let runs = self.channel.running || (self.role == Role::Server && starts);
-        if request.flag("want-reply") {
-            let good = self.role == Role::Server && known;
-            self.say(if good { "channel-success" } else { "channel-failure" })?;
+        let known = matches!(
+            request.bytes("type"),
+            b"exec" | b"shell" | b"env" | b"pty-req"
+        );
+        if !request.flag("want-reply") {
+            return Ok(());
         }
-        // A reply to `env` is no start.
-        self.channel.running = runs;
-        Ok(())
+        let good = self.role == Role::Server && known;
+        self.say(if good {
+            "channel-success"
+        } else {
+            "channel-failure"
+        })
     }
 
     /// What peers send unasked gets its reply, if it wants one.
@@ -257,7 +268,8 @@ impl Endpoint<'_> {
         loop {
             match self.receive(deadline)? {
                 Some(Incoming::Message { message, payload }) => {
-                    self.note_received(&message, &payload).map_err(Stop::subject)?;
+                    self.note_received(&message, &payload)
+                        .map_err(Stop::subject)?;
                     if !message.verb.ambient {
                         return Ok(message);
                     }
@@ -275,7 +287,7 @@ impl Endpoint<'_> {
     }
 
     fn try_farewell(&mut self) -> Result<(), Stop> {
-        if self.role == Role::Server && self.channel.running && !self.channel.closed {
+        if self.role == Role::Server && self.channel.stage == Stage::Running {
             self.say("channel-request")?;
             self.say("channel-eof")?;
             self.say("channel-close")?;
@@ -290,6 +302,12 @@ impl Endpoint<'_> {
 
 /// A message with one field set.
 fn with(verb: &str, field: &str, value: Value) -> Send {
-    let fields = vec![FieldSetting { name: field.to_owned(), value }];
-    Send { verb: verb.to_owned(), fields }
+    let fields = vec![FieldSetting {
+        name: field.to_owned(),
+        value,
+    }];
+    Send {
+        verb: verb.to_owned(),
+        fields,
+    }
 }

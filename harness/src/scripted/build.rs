@@ -29,7 +29,10 @@ impl Endpoint<'_> {
     /// The message of a `>` line.
     pub(super) fn build(&mut self, send: &Send) -> Result<Message, Stop> {
         let verb = Verb::named(&send.verb).ok_or_else(|| {
-            Stop::broken(format!("there is no verb `{}`, and the checker let it pass", send.verb))
+            Stop::broken(format!(
+                "there is no verb `{}`, and the checker let it pass",
+                send.verb
+            ))
         })?;
         let mut message = Message::new(verb);
         for field in verb.fields {
@@ -59,7 +62,9 @@ impl Endpoint<'_> {
     /// Shares and host keys enter the exchange hash as they are sent, forged or not.
     fn note_built(&mut self, field: &FieldSpec, value: &Value, verb: &Verb) {
         match (verb.name, field.name) {
-            ("ecdh-init" | "ecdh-reply", "share") => self.ours.share = Some(bytes_of(value).to_vec()),
+            ("ecdh-init" | "ecdh-reply", "share") => {
+                self.ours.share = Some(bytes_of(value).to_vec());
+            }
             ("ecdh-reply", "host-key") => self.ours.host_key = bytes_of(value).to_vec(),
             _ => {}
         }
@@ -71,11 +76,11 @@ impl Endpoint<'_> {
             ("ident", "line") => text("SSH-2.0-scripted"),
             ("kexinit", name) => self.usual_of_kexinit(name, field.kind),
             ("ecdh-init" | "ecdh-reply", "share") => self.fresh_share(send)?,
-            ("ecdh-reply", "host-key") => Value::Bytes(self.setup.host_key.public_key().to_blob()),
+            ("ecdh-reply", "host-key") => Value::Bytes(self.setup.keys.host.public_key().to_blob()),
             ("ecdh-reply", "signature") => self.host_signature(send)?,
             ("userauth-request", name) => self.usual_of_userauth_request(name, so_far, send),
             ("userauth-pk-ok", "algorithm") => text(SSH_ED25519),
-            ("userauth-pk-ok", "key") => Value::Bytes(self.setup.user_key.public_key().to_blob()),
+            ("userauth-pk-ok", "key") => Value::Bytes(self.setup.keys.user.public_key().to_blob()),
             ("userauth-failure", "methods") => names(&["publickey", "password"]),
             ("service-request" | "service-accept", "service") => text(SSH_USERAUTH),
             ("global-request", "request") => text(KEEPALIVE_OPENSSH),
@@ -85,22 +90,30 @@ impl Endpoint<'_> {
             (_, "recipient") => Value::Number(self.channel.remote.into()),
             (_, "window") => Value::Number(WINDOW_BYTES),
             (_, "packet-max") => Value::Number(DATA_BYTES_MAX),
-            ("channel-request", "type") => {
-                text(if self.role == Role::Client { "exec" } else { "exit-status" })
-            }
+            ("channel-request", "type") => text(if self.role == Role::Client {
+                "exec"
+            } else {
+                "exit-status"
+            }),
             // Reads until we say EOF, so that it runs as long as the scenario wants.
             ("channel-request", "command") => text("cat"),
             ("channel-request", "want-reply") => Value::Flag(self.role == Role::Client),
-            ("channel-extended-data", "code") => Value::Number(1),
-            // RFC 4254 §5.1: prohibited. Right for a channel; a disconnect has its own.
-            ("channel-open-failure", "reason") => Value::Number(1),
+            // RFC 4254: stderr (§5.2), and administratively prohibited (§5.1).
+            ("channel-extended-data", "code") | ("channel-open-failure", "reason") => {
+                Value::Number(1)
+            }
+            // RFC 4253 §11.1: by application.
             ("disconnect", "reason") => Value::Number(11),
             (_, _) => empty(field.kind),
         })
     }
 
     fn usual_of_kexinit(&mut self, name: &str, kind: Kind) -> Value {
-        let marker = if self.role == Role::Client { KEX_STRICT_C } else { KEX_STRICT_S };
+        let marker = if self.role == Role::Client {
+            KEX_STRICT_C
+        } else {
+            KEX_STRICT_S
+        };
         match name {
             "cookie" => {
                 let mut cookie = [0; 16];
@@ -138,16 +151,23 @@ impl Endpoint<'_> {
     /// As a server: finishes the exchange and signs its hash.
     fn host_signature(&mut self, send: &Send) -> Result<Value, Stop> {
         let (Some(key), Some(share)) = (&self.ephemeral, &self.theirs.share) else {
-            return Ok(Value::Bytes(self.signer(send, &self.setup.host_key).sign(&[0; 32])));
+            return Ok(Value::Bytes(
+                self.signer(send, &self.setup.keys.host).sign(&[0; 32]),
+            ));
         };
-        let secret = key.agree(share).map_err(|fault| Stop::subject(fault.to_string()))?;
+        let secret = key
+            .agree(share)
+            .map_err(|fault| Stop::subject(fault.to_string()))?;
         let host_key = self.ours.host_key.clone();
         let exchange = self.finish_exchange(&secret, &host_key);
-        Ok(Value::Bytes(self.signer(send, &self.setup.host_key).sign(&exchange.hash)))
+        Ok(Value::Bytes(
+            self.signer(send, &self.setup.keys.host)
+                .sign(&exchange.hash),
+        ))
     }
 
     fn usual_of_userauth_request(&self, name: &str, so_far: &Message, send: &Send) -> Value {
-        let key = &self.setup.user_key;
+        let key = &self.setup.keys.user;
         match name {
             "user" => text(&self.setup.user),
             "service" => text(SSH_CONNECTION),
@@ -169,13 +189,15 @@ impl Endpoint<'_> {
     /// to the signature.
     pub(super) fn signed_data(&self, request: &[u8]) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.string(self.session_id.as_ref().map_or(&[][..], |id| &id[..])).raw(request);
+        writer
+            .string(self.session_id.as_ref().map_or(&[][..], |id| &id[..]))
+            .raw(request);
         writer.into_bytes()
     }
 
     fn signer<'k>(&'k self, send: &Send, right: &'k SigningKey) -> &'k SigningKey {
         match choice(send, "signed-by") {
-            Some(b"other-key") => &self.setup.other_key,
+            Some(b"other-key") => &self.setup.keys.other,
             _ => right,
         }
     }
@@ -188,11 +210,17 @@ pub(super) fn framing(send: &Send) -> Framing {
         Value::Number(number) => u8::try_from(number).ok(),
         _ => None,
     });
-    Framing { padding_bytes, flips_tag: choice(send, "tag") == Some(b"flipped") }
+    Framing {
+        padding_bytes,
+        flips_tag: choice(send, "tag") == Some(b"flipped"),
+    }
 }
 
 fn choice<'s>(send: &'s Send, name: &str) -> Option<&'s [u8]> {
-    send.fields.iter().find(|field| field.name == name).map(|field| bytes_of(&field.value))
+    send.fields
+        .iter()
+        .find(|field| field.name == name)
+        .map(|field| bytes_of(&field.value))
 }
 
 fn text(text: &str) -> Value {

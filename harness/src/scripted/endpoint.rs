@@ -63,16 +63,26 @@ pub(super) enum Auth {
 }
 
 /// The session channel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Channel {
     /// Their number for it.
     pub(super) remote: u32,
-    /// We asked for it, or they did.
-    pub(super) asked: bool,
-    pub(super) open: bool,
-    /// A command runs in it.
-    pub(super) running: bool,
-    pub(super) closed: bool,
+    pub(super) stage: Stage,
+}
+
+/// How far the session is. Who does what follows from the role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Absent,
+    /// The client asked for a channel.
+    Asked,
+    Open,
+    /// The client asked for a command, and waits for the reply.
+    Requested,
+    /// The command runs.
+    Running,
+    /// We sent CLOSE.
+    Closed,
 }
 
 impl<'a> Endpoint<'a> {
@@ -90,14 +100,20 @@ impl<'a> Endpoint<'a> {
             exchange: None,
             session_id: None,
             auth: Auth::Nothing,
-            channel: Channel::default(),
+            channel: Channel {
+                remote: 0,
+                stage: Stage::Absent,
+            },
             last_sequence_number: 0,
         }
     }
 
     /// Sends a well-behaved message of that verb.
     pub(super) fn say(&mut self, verb: &str) -> Result<(), Stop> {
-        self.send(&Send { verb: verb.to_owned(), fields: Vec::new() })
+        self.send(&Send {
+            verb: verb.to_owned(),
+            fields: Vec::new(),
+        })
     }
 
     /// Sends a message with the fields of a scenario.
@@ -110,7 +126,9 @@ impl<'a> Endpoint<'a> {
             return Ok(());
         }
         let payload = message.encode();
-        self.last_sequence_number = self.link.send_payload(&payload, framing(send), &mut self.rng)?;
+        self.last_sequence_number =
+            self.link
+                .send_payload(&payload, framing(send), &mut self.rng)?;
         self.note_sent(&message, &payload);
         Ok(())
     }
@@ -128,42 +146,56 @@ impl<'a> Endpoint<'a> {
             "ident" => self.ours.ident = Some(payload.to_vec()),
             "kexinit" => self.ours.note_kexinit(message, payload),
             "newkeys" => self.switch_outbound(),
-            "service-request" => self.auth = self.auth.max(Auth::Requested),
-            "service-accept" => self.auth = self.auth.max(Auth::Accepted),
-            "userauth-success" => self.auth = Auth::Done,
-            "channel-open" => self.channel.asked = true,
-            "channel-open-confirmation" => self.channel.open = true,
-            "channel-success" if self.role == Role::Server => self.channel.running = true,
-            "channel-close" => self.channel.closed = true,
-            _ => {}
+            "channel-close" => self.channel.stage = Stage::Closed,
+            _ => self.note_progress(message),
         }
     }
 
     /// Takes in what a message changes.
     ///
     /// An error says what is wrong with the message itself, whatever the scenario expected.
-    pub(super) fn note_received(&mut self, message: &Message, payload: &[u8]) -> Result<(), String> {
+    pub(super) fn note_received(
+        &mut self,
+        message: &Message,
+        payload: &[u8],
+    ) -> Result<(), String> {
         match message.verb.name {
             "ident" => self.theirs.ident = Some(payload.to_vec()),
             "kexinit" => self.theirs.note_kexinit(message, payload),
             "ecdh-init" => self.theirs.share = Some(message.bytes("share").to_vec()),
             "ecdh-reply" => self.on_ecdh_reply(message)?,
             "newkeys" => self.switch_inbound(),
+            _ => {
+                self.note_progress(message);
+                self.note_their_number(message);
+            }
+        }
+        Ok(())
+    }
+
+    /// How far login and session are, whoever of the two sent the message.
+    fn note_progress(&mut self, message: &Message) {
+        let starts = matches!(message.bytes("type"), b"exec" | b"shell" | b"subsystem");
+        let stage = &mut self.channel.stage;
+        match message.verb.name {
             "service-request" => self.auth = self.auth.max(Auth::Requested),
             "service-accept" => self.auth = self.auth.max(Auth::Accepted),
             "userauth-success" => self.auth = Auth::Done,
-            "channel-open" if message.bytes("type") == b"session" => {
-                self.channel.asked = true;
-                self.channel.remote = message.number("sender").unwrap_or_default();
+            "channel-open" if opens_session(message) => *stage = (*stage).max(Stage::Asked),
+            "channel-open-confirmation" => *stage = (*stage).max(Stage::Open),
+            "channel-request" if starts && message.flag("want-reply") => {
+                *stage = (*stage).max(Stage::Requested);
             }
-            "channel-open-confirmation" => {
-                self.channel.open = true;
-                self.channel.remote = message.number("sender").unwrap_or_default();
-            }
-            "channel-success" => self.channel.running = true,
+            "channel-request" if starts => *stage = (*stage).max(Stage::Running),
+            "channel-success" if *stage == Stage::Requested => *stage = Stage::Running,
             _ => {}
         }
-        Ok(())
+    }
+
+    fn note_their_number(&mut self, message: &Message) {
+        if opens_session(message) || message.is("channel-open-confirmation") {
+            self.channel.remote = message.number("sender").unwrap_or_default();
+        }
     }
 
     /// Both sides said in their first KEXINIT that they are strict.
@@ -194,7 +226,9 @@ impl<'a> Endpoint<'a> {
 
     /// As a client: the server's share, and the proof that it has the host key.
     fn on_ecdh_reply(&mut self, message: &Message) -> Result<(), String> {
-        let Some(ephemeral) = &self.ephemeral else { return Ok(()) };
+        let Some(ephemeral) = &self.ephemeral else {
+            return Ok(());
+        };
         self.theirs.share = Some(message.bytes("share").to_vec());
         self.theirs.host_key = message.bytes("host-key").to_vec();
         let secret = ephemeral
@@ -240,6 +274,10 @@ impl Said {
     fn offers(&self, name: &str) -> bool {
         self.kex_names.iter().any(|offered| offered == name)
     }
+}
+
+fn opens_session(message: &Message) -> bool {
+    message.is("channel-open") && message.bytes("type") == b"session"
 }
 
 /// The end of a line as the scenario wants it.

@@ -8,7 +8,7 @@
 use minissh::crypto::{EphemeralKey, PacketKey, Rng, SharedSecret};
 use sha2::{Digest, Sha256};
 
-/// What is hashed, in the order of RFC 5656 §4: V_C, V_S, I_C, I_S, K_S, Q_C, Q_S.
+/// What is hashed, in the order of RFC 5656 §4: `V_C`, `V_S`, `I_C`, `I_S`, `K_S`, `Q_C`, `Q_S`.
 pub(super) type Hashed<'a> = [&'a [u8]; 7];
 
 /// A finished exchange.
@@ -61,13 +61,16 @@ pub(super) fn grind(form: SecretForm, their_share: &[u8], rng: &mut Rng) -> Opti
 impl Exchange {
     pub(super) fn new(hashed: &Hashed<'_>, secret: &SharedSecret) -> Self {
         let secret = mpint(secret.expose());
-        let mut hasher = Sha256::new();
+        let mut sha = Sha256::new();
         for string in hashed {
-            hasher.update(length(string));
-            hasher.update(string);
+            sha.update(length(string));
+            sha.update(string);
         }
-        hasher.update(&secret);
-        Self { hash: hasher.finalize().into(), secret }
+        sha.update(&secret);
+        Self {
+            hash: sha.finalize().into(),
+            secret,
+        }
     }
 
     /// The key for what the client (`C`) or the server (`D`) sends.
@@ -82,19 +85,22 @@ impl Exchange {
     }
 
     fn derive(&self, tail: &[&[u8]]) -> [u8; 32] {
-        let mut hasher = Sha256::new();
-        hasher.update(&self.secret);
-        hasher.update(self.hash);
+        let mut sha = Sha256::new();
+        sha.update(&self.secret);
+        sha.update(self.hash);
         for bytes in tail {
-            hasher.update(bytes);
+            sha.update(bytes);
         }
-        hasher.finalize().into()
+        sha.finalize().into()
     }
 }
 
 /// RFC 4251 §5: no leading zero bytes, but one before a set top bit.
 fn mpint(number: &[u8; 32]) -> Vec<u8> {
-    let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
+    let start = number
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(number.len());
     let mut digits = number[start..].to_vec();
     if digits.first().is_some_and(|byte| *byte >= 0x80) {
         digits.insert(0, 0);
@@ -130,7 +136,11 @@ mod tests {
     fn a_wanted_form_of_the_secret_is_found() {
         let mut rng = from_seed(3);
         let theirs = EphemeralKey::generate(&mut rng);
-        for form in [SecretForm::Any, SecretForm::LeadingZero, SecretForm::HighBit] {
+        for form in [
+            SecretForm::Any,
+            SecretForm::LeadingZero,
+            SecretForm::HighBit,
+        ] {
             let ours = grind(form, theirs.share(), &mut rng).expect("it turns up");
             assert!(form.fits(theirs.agree(ours.share()).expect("a good share").expose()));
         }

@@ -19,7 +19,11 @@ impl Endpoint<'_> {
         let deadline = Instant::now() + limit;
         loop {
             let Some(incoming) = self.receive(deadline)? else {
-                return if expect.optional { Ok(()) } else { Err(self.nothing_came(limit)) };
+                return if expect.optional {
+                    Ok(())
+                } else {
+                    Err(self.nothing_came(limit))
+                };
             };
             if self.satisfies(&incoming, expect) {
                 return self.accept(&incoming);
@@ -72,14 +76,21 @@ impl Endpoint<'_> {
     fn nothing_came(&self, limit: Duration) -> Stop {
         if Instant::now() >= self.deadline {
             let limit = self.setup.case_limit;
-            return Stop::subject(format!("nothing, and the {limit:?} of the whole case are over"));
+            return Stop::subject(format!(
+                "nothing, and the {limit:?} of the whole case are over"
+            ));
         }
         Stop::subject(format!("nothing within {limit:?}"))
     }
 
     fn satisfies(&self, incoming: &Incoming, expect: &Expect) -> bool {
-        let Incoming::Message { message, payload } = incoming else { return false };
-        expect.alternatives.iter().any(|pattern| self.matches(message, payload, pattern))
+        let Incoming::Message { message, payload } = incoming else {
+            return false;
+        };
+        expect
+            .alternatives
+            .iter()
+            .any(|pattern| self.matches(message, payload, pattern))
     }
 
     fn matches(&self, message: &Message, payload: &[u8], pattern: &MessagePattern) -> bool {
@@ -94,12 +105,12 @@ impl Endpoint<'_> {
     }
 
     fn fits(&self, message: &Message, pattern: &FieldPattern) -> bool {
-        let Some(value) = message.value(&pattern.name) else { return false };
+        let Some(value) = message.value(&pattern.name) else {
+            return false;
+        };
         let kind = message.verb.field(&pattern.name).map(|field| field.kind);
         match &pattern.test {
-            FieldTest::OneOf(wanted) => {
-                wanted.iter().any(|wanted| self.equal(value, wanted, kind))
-            }
+            FieldTest::OneOf(wanted) => wanted.iter().any(|wanted| self.equal(value, wanted, kind)),
             FieldTest::Contains(part) => contains(value, part, kind),
         }
     }
@@ -126,7 +137,12 @@ fn contains(value: &Value, part: &str, kind: Option<Kind>) -> bool {
     match value {
         Value::Names(names) => names.iter().any(|name| name == part),
         _ if kind == Some(Kind::Line) => glob(part.as_bytes(), bytes_of(value)),
-        _ => part.is_empty() || bytes_of(value).windows(part.len()).any(|w| w == part.as_bytes()),
+        _ => {
+            part.is_empty()
+                || bytes_of(value)
+                    .windows(part.len())
+                    .any(|w| w == part.as_bytes())
+        }
     }
 }
 
@@ -144,7 +160,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         if pieces.peek().is_none() {
             return rest.ends_with(piece);
         }
-        let found = (0..=rest.len()).find(|at| rest.get(*at..).is_some_and(|r| r.starts_with(piece)));
+        let found =
+            (0..=rest.len()).find(|at| rest.get(*at..).is_some_and(|r| r.starts_with(piece)));
         let Some(at) = found else { return false };
         rest = rest.get(at + piece.len()..).unwrap_or_default();
     }
@@ -161,7 +178,10 @@ fn grade(reason: Option<u32>, wanted: &[u32]) -> Option<String> {
         None => "without a DISCONNECT(1)".to_owned(),
     };
     let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    Some(format!("closed {how}; reason {} says more", wanted.join(" or ")))
+    Some(format!(
+        "closed {how}; reason {} says more",
+        wanted.join(" or ")
+    ))
 }
 
 /// What came, in a line.
@@ -175,26 +195,36 @@ pub(super) fn describe(incoming: &Incoming) -> String {
 }
 
 pub(super) fn describe_message(message: &Message) -> String {
-    let mut text = match message.verb.message {
+    let name = match message.verb.message {
         Some(id) => id.to_string(),
         None => message.verb.name.to_owned(),
     };
-    for field in message.describe() {
-        text.push_str(&format!(" {}={}", field.name, field.value));
-    }
-    text
+    let fields = message
+        .describe()
+        .into_iter()
+        .map(|field| format!("{}={}", field.name, field.value));
+    std::iter::once(name)
+        .chain(fields)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 impl Stop {
     /// Another message than those of a prelude.
     pub(super) fn unexpected(wanted: &[&str], message: &Message) -> Self {
-        Self::Fault(Fault { expected: Some(names(wanted)), actual: describe_message(message) })
+        Self::Fault(Fault {
+            expected: Some(names(wanted)),
+            actual: describe_message(message),
+        })
     }
 
     /// No message at all.
     pub(super) fn instead(wanted: &[&str], incoming: Option<&Incoming>) -> Self {
         let actual = incoming.map_or("nothing in time".to_owned(), describe);
-        Self::Fault(Fault { expected: Some(names(wanted)), actual })
+        Self::Fault(Fault {
+            expected: Some(names(wanted)),
+            actual,
+        })
     }
 }
 
@@ -223,7 +253,11 @@ mod tests {
             ("SSH", "SSH-2.0", false),
             ("*", "", true),
         ] {
-            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), fits, "{pattern} {text}");
+            assert_eq!(
+                glob(pattern.as_bytes(), text.as_bytes()),
+                fits,
+                "{pattern} {text}"
+            );
         }
     }
 

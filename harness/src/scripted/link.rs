@@ -56,7 +56,9 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(stream: TcpStream, clock: Clock) -> Result<Self, Broken> {
-        stream.set_nodelay(true).map_err(|e| broken("set up the connection", &e))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|e| broken("set up the connection", &e))?;
         stream
             .set_write_timeout(Some(Duration::from_secs(10)))
             .map_err(|e| broken("set up the connection", &e))?;
@@ -91,7 +93,10 @@ impl Link {
 
     /// Sends a line with the given end.
     pub(super) fn send_line(&mut self, text: &[u8], end: &[u8]) -> Result<(), Broken> {
-        self.record(Direction::Outbound, Traced::Ident(text.escape_ascii().to_string()));
+        self.record(
+            Direction::Outbound,
+            Traced::Ident(text.escape_ascii().to_string()),
+        );
         self.write(&[text, end].concat())
     }
 
@@ -140,11 +145,15 @@ impl Link {
         if left.is_zero() {
             return Ok(false);
         }
-        self.stream.set_read_timeout(Some(left)).map_err(|e| broken("set a deadline", &e))?;
+        self.stream
+            .set_read_timeout(Some(left))
+            .map_err(|e| broken("set a deadline", &e))?;
         let mut bytes = [0; 16 * 1024];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.end(),
-            Ok(count) => self.unread.extend_from_slice(bytes.get(..count).unwrap_or_default()),
+            Ok(count) => self
+                .unread
+                .extend_from_slice(bytes.get(..count).unwrap_or_default()),
             Err(error) if is_close(error.kind()) => self.end(),
             Err(error) if is_pause(error.kind()) => {}
             Err(error) => return Err(broken("read from the subject", &error)),
@@ -163,24 +172,36 @@ impl Link {
             self.unread.clear();
             return None;
         }
-        let taken = if self.their_ident_came { self.take_packet() } else { self.take_line() };
+        let taken = if self.their_ident_came {
+            self.take_packet()
+        } else {
+            self.take_line()
+        };
         taken.unwrap_or_else(|unreadable| {
             self.unreadable = true;
             let Unreadable(why) = &unreadable;
-            self.record(Direction::Inbound, Traced::Ident(format!("[unreadable: {why}]")));
+            self.record(
+                Direction::Inbound,
+                Traced::Ident(format!("[unreadable: {why}]")),
+            );
             Some(Incoming::Unreadable(unreadable))
         })
     }
 
     fn take_packet(&mut self) -> Result<Option<Incoming>, Unreadable> {
         let (sequence_number, key_epoch) = (self.inbound.sequence_number, self.inbound.key_epoch);
-        let Some(payload) = self.inbound.open(&mut self.unread)? else { return Ok(None) };
+        let Some(payload) = self.inbound.open(&mut self.unread)? else {
+            return Ok(None);
+        };
         self.record_packet(Direction::Inbound, sequence_number, key_epoch, &payload);
         Ok(Some(match Message::decode(&payload) {
             Ok(message) => Incoming::Message { message, payload },
             Err(error) => {
                 let id = MessageId(payload.first().copied().unwrap_or_default());
-                Incoming::Undecodable { id, why: error.to_string() }
+                Incoming::Undecodable {
+                    id,
+                    why: error.to_string(),
+                }
             }
         }))
     }
@@ -188,16 +209,30 @@ impl Link {
     fn take_line(&mut self) -> Result<Option<Incoming>, Unreadable> {
         let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') else {
             let long = self.unread.len() > LINE_BYTES_MAX;
-            return if long { Err(Unreadable("a line without end".to_owned())) } else { Ok(None) };
+            return if long {
+                Err(Unreadable("a line without end".to_owned()))
+            } else {
+                Ok(None)
+            };
         };
         let line: Vec<u8> = self.unread.drain(..=end).collect();
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        self.record(Direction::Inbound, Traced::Ident(text.escape_ascii().to_string()));
+        self.record(
+            Direction::Inbound,
+            Traced::Ident(text.escape_ascii().to_string()),
+        );
         self.their_ident_came = text.starts_with(b"SSH-");
-        let name = if self.their_ident_came { "ident" } else { "line" };
+        let name = if self.their_ident_came {
+            "ident"
+        } else {
+            "line"
+        };
         let verb = Verb::named(name).unwrap_or_else(Verb::raw);
-        Ok(Some(Incoming::Message { message: Message::line(verb, text), payload: text.to_vec() }))
+        Ok(Some(Incoming::Message {
+            message: Message::line(verb, text),
+            payload: text.to_vec(),
+        }))
     }
 
     fn record_packet(
@@ -208,19 +243,33 @@ impl Link {
         payload: &[u8],
     ) {
         let fields = Message::decode(payload).map_or_else(
-            |error| vec![Field { name: "undecodable", value: format!("\"{error}\"") }],
+            |error| {
+                vec![Field {
+                    name: "undecodable",
+                    value: format!("\"{error}\""),
+                }]
+            },
             |message| message.describe(),
         );
         let message = MessageId(payload.first().copied().unwrap_or_default());
         let payload_bytes = payload.len();
-        let packet =
-            Traced::Packet { sequence_number, key_epoch, message, fields, payload_bytes };
+        let packet = Traced::Packet {
+            sequence_number,
+            key_epoch,
+            message,
+            fields,
+            payload_bytes,
+        };
         self.record(direction, packet);
     }
 
     fn record(&mut self, direction: Direction, what: Traced) {
         if self.trace.len() < TRACE_ENTRIES_MAX {
-            self.trace.push(TraceEntry { at: (self.clock)(), direction, what });
+            self.trace.push(TraceEntry {
+                at: (self.clock)(),
+                direction,
+                what,
+            });
         }
     }
 }
@@ -238,9 +287,15 @@ fn is_close(kind: ErrorKind) -> bool {
 }
 
 fn is_pause(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+    matches!(
+        kind,
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
 }
 
 fn broken(what: &str, error: &std::io::Error) -> Broken {
-    Broken { what: format!("cannot {what}: {error}"), hint: None }
+    Broken {
+        what: format!("cannot {what}: {error}"),
+        hint: None,
+    }
 }

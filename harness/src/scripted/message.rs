@@ -3,6 +3,8 @@
 //! Shares no code with the codecs under test. It forges what they would never send, and it would
 //! be no judge of them if it made the same mistakes.
 
+use std::fmt::Write as _;
+
 use minissh::msg::MessageId;
 use minissh::trace::Field;
 use minissh::wire::{DecodeError, Reader, Writer};
@@ -25,7 +27,10 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn new(verb: &'static Verb) -> Self {
-        Self { verb, fields: Vec::new() }
+        Self {
+            verb,
+            fields: Vec::new(),
+        }
     }
 
     /// What a payload says.
@@ -48,14 +53,25 @@ impl Message {
 
     /// A payload that nothing is known of.
     pub(super) fn raw(payload: &[u8]) -> Self {
-        let fields = Verb::raw().fields.iter().map(|f| (f, Value::Bytes(payload.to_vec())));
-        Self { verb: Verb::raw(), fields: fields.collect() }
+        let fields = Verb::raw()
+            .fields
+            .iter()
+            .map(|f| (f, Value::Bytes(payload.to_vec())));
+        Self {
+            verb: Verb::raw(),
+            fields: fields.collect(),
+        }
     }
 
     /// A line before the packets.
     pub(super) fn line(verb: &'static Verb, text: &[u8]) -> Self {
-        let fields = verb.unnamed_field().map(|f| (f, Value::Text(text.to_vec())));
-        Self { verb, fields: fields.into_iter().collect() }
+        let fields = verb
+            .unnamed_field()
+            .map(|f| (f, Value::Text(text.to_vec())));
+        Self {
+            verb,
+            fields: fields.into_iter().collect(),
+        }
     }
 
     /// The payload, as far as the fields go.
@@ -80,7 +96,10 @@ impl Message {
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
-        self.fields.iter().find(|(field, _)| field.name == name).map(|(_, value)| value)
+        self.fields
+            .iter()
+            .find(|(field, _)| field.name == name)
+            .map(|(_, value)| value)
     }
 
     /// The bytes of a text or blob; empty when it is absent.
@@ -112,14 +131,22 @@ impl Message {
 
     /// The fields for a trace, redacted.
     pub(super) fn describe(&self) -> Vec<Field> {
-        let on_the_wire = self.fields.iter().filter(|(field, _)| field.kind.is_on_the_wire());
+        let on_the_wire = self
+            .fields
+            .iter()
+            .filter(|(field, _)| field.kind.is_on_the_wire());
         // Empty name-lists and rests say nothing and would fill the line.
         let telling = on_the_wire.filter(|(field, value)| match value {
             Value::Names(names) => !names.is_empty(),
             Value::Bytes(bytes) => field.kind != Kind::Rest || !bytes.is_empty(),
             _ => true,
         });
-        telling.map(|(field, value)| Field { name: field.name, value: show(field, value) }).collect()
+        telling
+            .map(|(field, value)| Field {
+                name: field.name,
+                value: show(field, value),
+            })
+            .collect()
     }
 }
 
@@ -140,7 +167,11 @@ fn read(reader: &mut Reader<'_>, field: &'static FieldSpec) -> Result<Value, Dec
 
 fn names(list: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(list);
-    if text.is_empty() { Vec::new() } else { text.split(',').map(str::to_owned).collect() }
+    if text.is_empty() {
+        Vec::new()
+    } else {
+        text.split(',').map(str::to_owned).collect()
+    }
 }
 
 fn write(writer: &mut Writer, kind: Kind, value: &Value) {
@@ -200,7 +231,10 @@ fn show_hex(bytes: &[u8]) -> String {
     const HEX_BYTES_MAX: usize = 16;
 
     let cut = bytes.len().saturating_sub(HEX_BYTES_MAX);
-    let shown: String =
-        bytes.iter().skip(cut).map(|byte| format!("{byte:02x}")).collect();
-    if cut == 0 { format!("#{shown}") } else { format!("#..{shown}") }
+    let mut shown = if cut == 0 { "#" } else { "#.." }.to_owned();
+    for byte in bytes.iter().skip(cut) {
+        // Writing to a string cannot fail.
+        let _ = write!(shown, "{byte:02x}");
+    }
+    shown
 }

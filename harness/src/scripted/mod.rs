@@ -51,6 +51,17 @@ impl Role {
 /// Time since the connection began, for the trace only.
 pub type Clock = Arc<dyn Fn() -> Duration + std::marker::Send + Sync>;
 
+/// The keys of a case.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// As a server: our host key.
+    pub host: SigningKey,
+    /// As a client: our user key. As a server: the key that lets the user in.
+    pub user: SigningKey,
+    /// A key that is never right.
+    pub other: SigningKey,
+}
+
 /// What the endpoint is told beside the scenario.
 #[derive(Clone)]
 pub struct Setup {
@@ -58,12 +69,8 @@ pub struct Setup {
     pub user: String,
     /// The user's password.
     pub password: String,
-    /// As a server: our host key.
-    pub host_key: SigningKey,
-    /// As a client: our user key. As a server: the key that lets the user in.
-    pub user_key: SigningKey,
-    /// A key that is never right.
-    pub other_key: SigningKey,
+    /// The keys of both roles.
+    pub keys: Keys,
     /// What all randomness is derived from.
     pub seed: u64,
     /// Where the trace takes its times from.
@@ -75,16 +82,27 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// How long a step may take that does not say.
-    pub const STEP_LIMIT: Duration = Duration::from_secs(10);
-    /// How long the whole case may take.
-    pub const CASE_LIMIT: Duration = Duration::from_secs(60);
+    /// The usual limits, and a clock that starts now.
+    #[must_use]
+    pub fn new(user: &str, password: &str, keys: Keys, seed: u64) -> Self {
+        let began = Instant::now();
+        Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            keys,
+            seed,
+            clock: Arc::new(move || began.elapsed()),
+            step_limit: Duration::from_secs(10),
+            case_limit: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Plays a scenario over a connection and says how the subject did.
 ///
 /// Returns within [`Setup::case_limit`] and a little. The connection is closed afterwards; a
 /// subject that did well has been bidden farewell.
+#[must_use]
 pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -> Outcome {
     let began = Instant::now();
     let link = match Link::new(stream, Arc::clone(&setup.clock)) {
@@ -137,9 +155,9 @@ fn play_step(endpoint: &mut Endpoint<'_>, step: &Step) -> Result<Option<String>,
         StepKind::Expect(expect) => endpoint.expect(expect).map(|()| None),
         StepKind::Closed(closed) => endpoint.expect_closed(closed),
         StepKind::Prelude(prelude) => endpoint.prelude(*prelude).map(|()| None),
-        StepKind::Act(_) => {
-            Err(Stop::broken("this is an act, which only a pair of whole peers can do".to_owned()))
-        }
+        StepKind::Act(_) => Err(Stop::broken(
+            "this is an act, which only a pair of whole peers can do".to_owned(),
+        )),
     }
 }
 
@@ -178,7 +196,10 @@ struct Fault {
 
 impl Fault {
     fn new(actual: String) -> Self {
-        Self { expected: None, actual }
+        Self {
+            expected: None,
+            actual,
+        }
     }
 
     fn at(self, step: &Step) -> Failure {
@@ -201,11 +222,18 @@ impl fmt::Display for Demand<'_> {
             StepKind::Closed(Closed { reasons, .. }) if !reasons.is_empty() => {
                 let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
                 let reasons = reasons.join(" or ");
-                write!(f, "DISCONNECT(1) with reason {reasons}, or the end of the stream")
+                write!(
+                    f,
+                    "DISCONNECT(1) with reason {reasons}, or the end of the stream"
+                )
             }
             StepKind::Closed(_) => f.write_str("DISCONNECT(1) or the end of the stream"),
             StepKind::Expect(Expect { strict: true, .. }) => {
-                write!(f, "{}, and nothing before it", self.0.source.trim_start_matches("< "))
+                write!(
+                    f,
+                    "{}, and nothing before it",
+                    self.0.source.trim_start_matches("< ")
+                )
             }
             _ => f.write_str(self.0.source.trim_start_matches(['<', '>', ' '])),
         }
@@ -218,7 +246,11 @@ fn judge(level: Level, failure: Failure, notes: &mut Vec<String>, began: Instant
         Level::Must | Level::Security => outcome(Verdict::Fail, Some(failure), began),
         Level::Should => outcome(Verdict::Deviation, Some(failure), began),
         Level::May => {
-            notes.push(format!("line {}: {}", failure.line.unwrap_or_default(), failure.actual));
+            notes.push(format!(
+                "line {}: {}",
+                failure.line.unwrap_or_default(),
+                failure.actual
+            ));
             outcome(Verdict::Pass, None, began)
         }
     }
@@ -238,7 +270,10 @@ fn outcome(verdict: Verdict, failure: Option<Failure>, began: Instant) -> Outcom
 fn outcome_of_broken(broken: &Broken, step: Option<&Step>, began: Instant) -> Outcome {
     let failure = Failure {
         line: step.map(|step| step.line),
-        step: step.map_or_else(|| "setting up the connection".to_owned(), |s| s.source.clone()),
+        step: step.map_or_else(
+            || "setting up the connection".to_owned(),
+            |s| s.source.clone(),
+        ),
         expected: "our own side to work".to_owned(),
         actual: broken.what.clone(),
         hint: broken.hint.clone(),

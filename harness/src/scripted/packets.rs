@@ -61,14 +61,24 @@ impl Half {
         rng: &mut impl CryptoRng,
     ) -> Vec<u8> {
         // Under the cipher the length field is outside of what must be a multiple of the block.
-        let aligned = if self.key.is_some() { 1 } else { LENGTH_BYTES + 1 } + payload.len();
-        let padding_bytes = framing.padding_bytes.map_or_else(|| padding_bytes(aligned), usize::from);
+        let aligned = if self.key.is_some() {
+            1
+        } else {
+            LENGTH_BYTES + 1
+        } + payload.len();
+        let padding_bytes = framing
+            .padding_bytes
+            .map_or_else(|| padding_bytes(aligned), usize::from);
         let mut padding = vec![0; padding_bytes];
         rng.fill_bytes(&mut padding);
 
         let packet_bytes = 1 + payload.len() + padding.len();
         let mut packet = Vec::with_capacity(LENGTH_BYTES + packet_bytes + TAG_BYTES);
-        packet.extend_from_slice(&u32::try_from(packet_bytes).unwrap_or(u32::MAX).to_be_bytes());
+        packet.extend_from_slice(
+            &u32::try_from(packet_bytes)
+                .unwrap_or(u32::MAX)
+                .to_be_bytes(),
+        );
         packet.push(u8::try_from(padding.len()).unwrap_or(u8::MAX));
         packet.extend_from_slice(payload);
         packet.extend_from_slice(&padding);
@@ -86,7 +96,9 @@ impl Half {
     /// The payload of the first packet in `bytes`, which is taken away from them; `None` while
     /// it is not whole.
     pub(super) fn open(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Unreadable> {
-        let Some(&length) = bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let Some(&length) = bytes.first_chunk::<LENGTH_BYTES>() else {
+            return Ok(None);
+        };
         let packet_bytes = self.packet_bytes(length)?;
         let tag_bytes = if self.key.is_some() { TAG_BYTES } else { 0 };
         let end = LENGTH_BYTES + packet_bytes;
@@ -96,9 +108,13 @@ impl Half {
         let mut packet: Vec<u8> = bytes.drain(..end + tag_bytes).collect();
         let tag = packet.split_off(end);
         if let Some(key) = &self.key {
-            key.open(self.sequence_number, &mut packet, &tag).map_err(|_| {
-                Unreadable(format!("a packet whose tag is not that of number {}", self.sequence_number))
-            })?;
+            key.open(self.sequence_number, &mut packet, &tag)
+                .map_err(|_| {
+                    Unreadable(format!(
+                        "a packet whose tag is not that of number {}",
+                        self.sequence_number
+                    ))
+                })?;
         }
         let payload = unpad(&packet)?;
         self.sequence_number = self.sequence_number.wrapping_add(1);
@@ -111,13 +127,20 @@ impl Half {
             None => u32::from_be_bytes(length),
         };
         let bytes = usize::try_from(announced).unwrap_or(usize::MAX);
-        let aligned = if self.key.is_some() { bytes } else { bytes.saturating_add(LENGTH_BYTES) };
+        let aligned = if self.key.is_some() {
+            bytes
+        } else {
+            bytes.saturating_add(LENGTH_BYTES)
+        };
         let holds = bytes > PADDING_BYTES_MIN && bytes <= PACKET_BYTES_MAX;
         if holds && aligned.is_multiple_of(BLOCK_BYTES) {
             return Ok(bytes);
         }
         if self.key.is_none() && length.iter().all(u8::is_ascii) && announced > 0x0909_0909 {
-            return Err(Unreadable(format!("text that begins with \"{}\"", length.escape_ascii())));
+            return Err(Unreadable(format!(
+                "text that begins with \"{}\"",
+                length.escape_ascii()
+            )));
         }
         Err(Unreadable(format!("a packet of length {announced}")))
     }
@@ -125,7 +148,11 @@ impl Half {
 
 fn padding_bytes(aligned: usize) -> usize {
     let short = (BLOCK_BYTES - aligned % BLOCK_BYTES) % BLOCK_BYTES;
-    if short < PADDING_BYTES_MIN { short + BLOCK_BYTES } else { short }
+    if short < PADDING_BYTES_MIN {
+        short + BLOCK_BYTES
+    } else {
+        short
+    }
 }
 
 fn unpad(packet: &[u8]) -> Result<Vec<u8>, Unreadable> {
@@ -133,10 +160,16 @@ fn unpad(packet: &[u8]) -> Result<Vec<u8>, Unreadable> {
     let Some((&padding, rest)) = body.split_first() else {
         return Err(Unreadable("a packet without a padding length".to_owned()));
     };
-    let end = rest.len().checked_sub(padding.into()).filter(|end| *end > 0);
+    let end = rest
+        .len()
+        .checked_sub(padding.into())
+        .filter(|end| *end > 0);
     match end.and_then(|end| rest.get(..end)) {
         Some(payload) if usize::from(padding) >= PADDING_BYTES_MIN => Ok(payload.to_vec()),
-        _ => Err(Unreadable(format!("a packet with {padding} bytes of padding in {}", body.len()))),
+        _ => Err(Unreadable(format!(
+            "a packet with {padding} bytes of padding in {}",
+            body.len()
+        ))),
     }
 }
 

@@ -60,8 +60,10 @@ pub fn connect_with(
     options: Options,
     verifier: impl FnOnce(&PublicKey) -> bool + Send + 'static,
 ) -> Result<Ssh, Error> {
-    let addrs: Vec<SocketAddr> =
-        addr.to_socket_addrs().map_err(Error::io("cannot resolve the address"))?.collect();
+    let addrs: Vec<SocketAddr> = addr
+        .to_socket_addrs()
+        .map_err(Error::io("cannot resolve the address"))?
+        .collect();
     let session = runtime().block_on(net::connect(&addrs[..], options, verifier))?;
     Ok(Ssh { session })
 }
@@ -77,7 +79,10 @@ pub fn server(
     handler: impl Fn(Ssh) + Send + Sync + 'static,
 ) -> Result<(), Error> {
     let server = Server::bind(addr)?;
-    server.serve(move |_| Options::new(Config::server(host_key.clone())), handler)
+    server.serve(
+        move |_| Options::new(Config::server(host_key.clone())),
+        handler,
+    )
 }
 
 /// A listening socket.
@@ -103,12 +108,17 @@ impl Server {
     /// # Errors
     /// [`Error::Io`].
     pub fn bind(addr: impl ToSocketAddrs) -> Result<Self, Error> {
-        let addrs: Vec<SocketAddr> =
-            addr.to_socket_addrs().map_err(Error::io("cannot resolve the address"))?.collect();
+        let addrs: Vec<SocketAddr> = addr
+            .to_socket_addrs()
+            .map_err(Error::io("cannot resolve the address"))?
+            .collect();
         let listener = runtime()
             .block_on(TcpListener::bind(&addrs[..]))
             .map_err(Error::io(format!("cannot listen at {addrs:?}")))?;
-        Ok(Self { listener, stop: Arc::default() })
+        Ok(Self {
+            listener,
+            stop: Arc::default(),
+        })
     }
 
     /// Where it listens.
@@ -116,7 +126,9 @@ impl Server {
     /// # Errors
     /// [`Error::Io`].
     pub fn local_addr(&self) -> Result<SocketAddr, Error> {
-        self.listener.local_addr().map_err(Error::io("cannot tell where it listens"))
+        self.listener
+            .local_addr()
+            .map_err(Error::io("cannot tell where it listens"))
     }
 
     /// What ends [`Self::serve`].
@@ -143,15 +155,17 @@ impl Server {
                     () = self.stop.notified() => None,
                 }
             });
-            let Some(accepted) = accepted else { return Ok(()) };
+            let Some(accepted) = accepted else {
+                return Ok(());
+            };
             let (stream, peer) = accepted.map_err(Error::io("cannot accept a connection"))?;
             let (options, handler) = (options(peer), Arc::clone(&handler));
-            std::thread::spawn(move || {
-                match runtime().block_on(net::accept(stream, options)) {
+            std::thread::spawn(
+                move || match runtime().block_on(net::accept(stream, options)) {
                     Ok(session) => handler(Ssh { session }),
                     Err(error) => tracing::info!("{peer}: {error}"),
-                }
-            });
+                },
+            );
         }
     }
 }
@@ -200,7 +214,9 @@ impl Ssh {
     /// # Errors
     /// See there.
     pub fn channel_exec(&self, command: &str) -> Result<Channel, Error> {
-        runtime().block_on(self.session.channel_exec(command)).map(|channel| Channel { channel })
+        runtime()
+            .block_on(self.session.channel_exec(command))
+            .map(|channel| Channel { channel })
     }
 
     /// See [`net::Session::channel_accept`].
@@ -208,7 +224,9 @@ impl Ssh {
     /// # Errors
     /// See there.
     pub fn channel_accept(&self) -> Result<Channel, Error> {
-        runtime().block_on(self.session.channel_accept()).map(|channel| Channel { channel })
+        runtime()
+            .block_on(self.session.channel_accept())
+            .map(|channel| Channel { channel })
     }
 
     /// See [`net::Session::rekey`].

@@ -80,13 +80,19 @@ impl IdentReader {
     /// For the stream of a server, which may say other lines first.
     #[must_use]
     pub fn of_server() -> Self {
-        Self { lines_allowed: PRELUDE_LINES_MAX, lines: 0 }
+        Self {
+            lines_allowed: PRELUDE_LINES_MAX,
+            lines: 0,
+        }
     }
 
     /// For the stream of a client, whose first line is its identification.
     #[must_use]
     pub fn of_client() -> Self {
-        Self { lines_allowed: 0, lines: 0 }
+        Self {
+            lines_allowed: 0,
+            lines: 0,
+        }
     }
 
     /// Looks for the identification in what has come so far.
@@ -115,7 +121,11 @@ impl IdentReader {
     fn bound(&self, line: &[u8]) -> Result<(), IdentFault> {
         let is_ident = line.starts_with(b"SSH-") || self.lines_allowed == 0;
         // One more for the CR.
-        let bytes_max = if is_ident { IDENT_BYTES_MAX + 1 } else { PRELUDE_LINE_BYTES_MAX };
+        let bytes_max = if is_ident {
+            IDENT_BYTES_MAX + 1
+        } else {
+            PRELUDE_LINE_BYTES_MAX
+        };
         if line.len() > bytes_max {
             return Err(IdentFault::SentEndlessLine { bytes_max });
         }
@@ -124,11 +134,15 @@ impl IdentReader {
 
     fn on_other_line(&mut self, line: &[u8]) -> Result<(), IdentFault> {
         if self.lines_allowed == 0 {
-            return Err(IdentFault::SentLineBeforeIdent { line: excerpt(line) });
+            return Err(IdentFault::SentLineBeforeIdent {
+                line: excerpt(line),
+            });
         }
         self.lines += 1;
         if self.lines > self.lines_allowed {
-            return Err(IdentFault::SentTooManyLines { lines_max: self.lines_allowed });
+            return Err(IdentFault::SentTooManyLines {
+                lines_max: self.lines_allowed,
+            });
         }
         Ok(())
     }
@@ -143,11 +157,19 @@ fn checked(ident: &[u8]) -> Result<Vec<u8>, IdentFault> {
     if version.starts_with(b"2.0-") || version.starts_with(b"1.99-") {
         return Ok(ident.to_vec());
     }
-    Err(IdentFault::SpeaksAnotherVersion { version: excerpt(version) })
+    Err(IdentFault::SpeaksAnotherVersion {
+        version: excerpt(version),
+    })
 }
 
 fn excerpt(bytes: &[u8]) -> String {
-    bytes.iter().take(40).copied().flat_map(std::ascii::escape_default).map(char::from).collect()
+    bytes
+        .iter()
+        .take(40)
+        .copied()
+        .flat_map(std::ascii::escape_default)
+        .map(char::from)
+        .collect()
 }
 
 #[cfg(test)]
@@ -162,7 +184,10 @@ mod tests {
     #[test]
     fn bare_lf_and_1_99_are_taken() {
         for line in [&b"SSH-1.99-x\n"[..], b"SSH-1.99-x\r\n"] {
-            let done = IdentRead::Done { ident: b"SSH-1.99-x".to_vec(), consumed: line.len() };
+            let done = IdentRead::Done {
+                ident: b"SSH-1.99-x".to_vec(),
+                consumed: line.len(),
+            };
             assert_eq!(ident(line), Ok(done));
         }
     }
@@ -185,7 +210,10 @@ mod tests {
     #[test]
     fn a_server_may_speak_first_but_not_forever_and_a_client_may_not() {
         let lines = |count: usize| [b"hi\n".repeat(count), b"SSH-2.0-x\n".to_vec()].concat();
-        assert!(matches!(ident(&lines(PRELUDE_LINES_MAX)), Ok(IdentRead::Done { .. })));
+        assert!(matches!(
+            ident(&lines(PRELUDE_LINES_MAX)),
+            Ok(IdentRead::Done { .. })
+        ));
         assert!(matches!(
             ident(&lines(PRELUDE_LINES_MAX + 1)),
             Err(IdentFault::SentTooManyLines { .. })
@@ -199,7 +227,10 @@ mod tests {
     #[test]
     fn nul_and_a_lone_cr_are_refused() {
         for line in [&b"SSH-2.0-a\0b\r\n"[..], b"SSH-2.0-a\rb\r\n"] {
-            assert!(matches!(ident(line), Err(IdentFault::SentForbiddenByte { .. })));
+            assert!(matches!(
+                ident(line),
+                Err(IdentFault::SentForbiddenByte { .. })
+            ));
         }
     }
 

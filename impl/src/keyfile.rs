@@ -60,18 +60,36 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`], naming the file.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
-        let text = read(path)?;
-        let malformed = |source| KeyFileError::Malformed { path: path.to_owned(), source };
+        Self::parse(&read(path)?, path)
+    }
+
+    /// Reads the text of an OpenSSH private key file; `path` is for errors.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], naming the file.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, KeyFileError> {
+        let malformed = |source| KeyFileError::Malformed {
+            path: path.to_owned(),
+            source,
+        };
         let file = ssh_key::PrivateKey::from_openssh(text).map_err(malformed)?;
         if file.is_encrypted() {
-            return Err(KeyFileError::Encrypted { path: path.to_owned() });
+            return Err(KeyFileError::Encrypted {
+                path: path.to_owned(),
+            });
         }
         let Some(pair) = file.key_data().ed25519() else {
             let algorithm = file.algorithm().to_string();
-            return Err(KeyFileError::OtherAlgorithm { path: path.to_owned(), algorithm });
+            return Err(KeyFileError::OtherAlgorithm {
+                path: path.to_owned(),
+                algorithm,
+            });
         };
         let key = SigningKey::from_seed(&pair.private.to_bytes());
-        Ok(Self { key, comment: file.comment().to_owned() })
+        Ok(Self {
+            key,
+            comment: file.comment().to_owned(),
+        })
     }
 
     /// Writes the private key to `path`, readable by its owner alone, and the public line to
@@ -80,7 +98,10 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`], naming the file.
     pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
-        let malformed = |source| KeyFileError::Malformed { path: path.to_owned(), source };
+        let malformed = |source| KeyFileError::Malformed {
+            path: path.to_owned(),
+            source,
+        };
         let public = public::Ed25519PublicKey(self.key.public_key().to_bytes());
         let private = private::Ed25519PrivateKey::from_bytes(self.key.expose_seed());
         let pair = private::KeypairData::Ed25519(private::Ed25519Keypair { public, private });
@@ -101,8 +122,10 @@ pub fn public_path(path: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<String, KeyFileError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
@@ -115,7 +138,10 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
         .mode(mode)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
+        .map_err(|source| KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// `ssh-ed25519 AAAA... comment`, as in `.pub` files and `authorized_keys`.
@@ -138,7 +164,9 @@ fn foreign(key: &PublicKey) -> public::KeyData {
 }
 
 fn is_same(listed: &public::KeyData, key: &PublicKey) -> bool {
-    listed.ed25519().is_some_and(|listed| listed.0 == key.to_bytes())
+    listed
+        .ed25519()
+        .is_some_and(|listed| listed.0 == key.to_bytes())
 }
 
 /// The keys of an `authorized_keys` file.
@@ -155,8 +183,10 @@ impl AuthorizedKeys {
         let text = read(path)?;
         let mut keys = Vec::new();
         for entry in ssh_key::AuthorizedKeys::new(&text) {
-            let entry = entry
-                .map_err(|source| KeyFileError::Malformed { path: path.to_owned(), source })?;
+            let entry = entry.map_err(|source| KeyFileError::Malformed {
+                path: path.to_owned(),
+                source,
+            })?;
             if entry.config_opts().is_empty() {
                 keys.push(entry.public_key().key_data().clone());
             } else {
@@ -200,9 +230,7 @@ pub fn known_host_name(host: &str, port: u16) -> String {
 /// [`KeyFileError`], naming the file.
 pub fn look_up(path: &Path, host_name: &str, key: &PublicKey) -> Result<Known, KeyFileError> {
     let text = match read(path) {
-        Err(KeyFileError::Io { source, .. })
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
+        Err(KeyFileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             return Ok(Known::Unknown);
         }
         text => text?,
@@ -210,7 +238,9 @@ pub fn look_up(path: &Path, host_name: &str, key: &PublicKey) -> Result<Known, K
     let mut known = Known::Unknown;
     // Lines of other kinds (other key types, markers) are none of ours.
     for entry in ssh_key::KnownHosts::new(&text).flatten() {
-        if !names(entry.host_patterns(), host_name) || entry.public_key().algorithm() != ssh_key::Algorithm::Ed25519 {
+        if !names(entry.host_patterns(), host_name)
+            || entry.public_key().algorithm() != ssh_key::Algorithm::Ed25519
+        {
             continue;
         }
         if is_same(entry.public_key().key_data(), key) {
@@ -241,7 +271,10 @@ pub fn remember(path: &Path, host_name: &str, key: &PublicKey) -> Result<(), Key
         .create(true)
         .open(path)
         .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
+        .map_err(|source| KeyFileError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 #[cfg(test)]
@@ -249,22 +282,29 @@ mod tests {
     use super::*;
 
     fn fixture(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/keys").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../fixtures/keys")
+            .join(name)
     }
 
     #[test]
     fn a_file_of_ssh_keygen_is_read() {
         let file = KeyFile::read(&fixture("host_ed25519")).unwrap();
         let line = std::fs::read_to_string(fixture("host_ed25519.pub")).unwrap();
-        assert_eq!(public_line(&file.key.public_key(), &file.comment), line.trim_end());
+        assert_eq!(
+            public_line(&file.key.public_key(), &file.comment),
+            line.trim_end()
+        );
     }
 
     #[test]
     fn what_is_written_is_read_again_and_never_over_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let written =
-            KeyFile { key: SigningKey::from_seed(&[3; 32]), comment: "a comment".to_owned() };
+        let written = KeyFile {
+            key: SigningKey::from_seed(&[3; 32]),
+            comment: "a comment".to_owned(),
+        };
         written.write(&path).unwrap();
         let read = KeyFile::read(&path).unwrap();
         assert_eq!(read.key.public_key(), written.key.public_key());

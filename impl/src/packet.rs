@@ -149,8 +149,14 @@ impl PacketReader {
     /// # Errors
     /// A [`PacketFault`]; the reader is then useless.
     pub fn next_packet(&mut self) -> Result<Option<OpenedPacket<'_>>, PacketFault> {
-        let Some(length) = self.open_length()? else { return Ok(None) };
-        let tag_bytes = if self.epoch.key.is_some() { TAG_BYTES } else { 0 };
+        let Some(length) = self.open_length()? else {
+            return Ok(None);
+        };
+        let tag_bytes = if self.epoch.key.is_some() {
+            TAG_BYTES
+        } else {
+            0
+        };
         let packet_bytes = LENGTH_BYTES + length as usize;
         let end = self.start + packet_bytes;
         let Some(packet) = self.buffer.get_mut(self.start..end + tag_bytes) else {
@@ -162,13 +168,18 @@ impl PacketReader {
         let (packet, tag) = packet.split_at_mut(packet_bytes);
         let sequence_number = self.epoch.sequence_number;
         if let Some(key) = &self.epoch.key {
-            key.open(sequence_number, packet, tag).map_err(|_| PacketFault::SentWrongTag)?;
+            key.open(sequence_number, packet, tag)
+                .map_err(|_| PacketFault::SentWrongTag)?;
         }
         self.start = end + tag_bytes;
         self.length = None;
         self.epoch.count(packet_bytes + tag_bytes);
         let payload = payload(packet, length)?;
-        Ok(Some(OpenedPacket { sequence_number, key_epoch: self.epoch.number, payload }))
+        Ok(Some(OpenedPacket {
+            sequence_number,
+            key_epoch: self.epoch.number,
+            payload,
+        }))
     }
 
     /// The peer sent NEWKEYS: what follows is under `key`. Strict key exchange also starts the
@@ -207,7 +218,11 @@ impl PacketReader {
 }
 
 fn check_length(length: u32, sealed: bool) -> Result<(), PacketFault> {
-    let length_min = if sealed { SEALED_LENGTH_MIN } else { CLEAR_LENGTH_MIN };
+    let length_min = if sealed {
+        SEALED_LENGTH_MIN
+    } else {
+        CLEAR_LENGTH_MIN
+    };
     if length < length_min {
         return Err(PacketFault::SentTooShort { length, length_min });
     }
@@ -230,7 +245,9 @@ fn payload(packet: &[u8], length: u32) -> Result<&[u8], PacketFault> {
         .checked_sub(usize::from(padding))
         .filter(|_| usize::from(padding) >= PADDING_BYTES_MIN)
         .ok_or(PacketFault::SentWrongPadding { padding, length })?;
-    rest.get(..payload_bytes).filter(|payload| !payload.is_empty()).ok_or(PacketFault::SentNoPayload)
+    rest.get(..payload_bytes)
+        .filter(|payload| !payload.is_empty())
+        .ok_or(PacketFault::SentNoPayload)
 }
 
 /// Seals what we send.
@@ -302,7 +319,11 @@ impl PacketWriter {
     /// The least padding, 4 to 11 bytes, that fills the last block. The AEAD does not count the
     /// length bytes.
     fn padding_bytes(&self, payload_bytes: usize) -> usize {
-        let length_bytes = if self.epoch.key.is_some() { 0 } else { LENGTH_BYTES };
+        let length_bytes = if self.epoch.key.is_some() {
+            0
+        } else {
+            LENGTH_BYTES
+        };
         let counted = length_bytes + 1 + payload_bytes + PADDING_BYTES_MIN;
         PADDING_BYTES_MIN + counted.next_multiple_of(BLOCK_BYTES) - counted
     }

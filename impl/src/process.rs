@@ -26,7 +26,9 @@ pub async fn run_on(channel: &Channel) -> Result<Exit, Error> {
     let exit = match spawn(channel.command()) {
         Ok(child) => attend(channel, child).await?,
         Err(error) => {
-            channel.write_stderr(format!("cannot run /bin/sh: {error}\n").as_bytes()).await?;
+            channel
+                .write_stderr(format!("cannot run /bin/sh: {error}\n").as_bytes())
+                .await?;
             Exit::Status(CANNOT_RUN)
         }
     };
@@ -42,7 +44,11 @@ fn spawn(command: Option<&[u8]>) -> io::Result<Child> {
     if let Some(command) = command {
         shell.arg("-c").arg(std::ffi::OsStr::from_bytes(command));
     }
-    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    shell
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     shell.spawn()
 }
 
@@ -74,7 +80,9 @@ async fn pump_out(
     code: Option<u32>,
     stream: Option<impl AsyncRead + Unpin>,
 ) -> Result<(), Error> {
-    let Some(mut stream) = stream else { return Ok(()) };
+    let Some(mut stream) = stream else {
+        return Ok(());
+    };
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let count = stream.read(&mut buffer).await.unwrap_or(0);

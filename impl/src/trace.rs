@@ -82,7 +82,13 @@ impl fmt::Display for TraceEntry {
         match &self.what {
             Traced::Ident(line) => write!(f, "        ident {line}"),
             Traced::Closed => write!(f, "        closed"),
-            Traced::Packet { sequence_number, key_epoch, message, fields, .. } => {
+            Traced::Packet {
+                sequence_number,
+                key_epoch,
+                message,
+                fields,
+                ..
+            } => {
                 write!(f, "{key_epoch:>2}:{sequence_number:<4} {message}")?;
                 for field in fields {
                     write!(f, " {}={}", field.name, field.value)?;

@@ -135,7 +135,11 @@ impl<'a> Reader<'a> {
     ) -> Result<&'a [u8], DecodeError> {
         let bytes = self.u32(field)? as usize;
         if bytes > bytes_max {
-            return Err(DecodeError::TooLong { field, bytes, bytes_max });
+            return Err(DecodeError::TooLong {
+                field,
+                bytes,
+                bytes_max,
+            });
         }
         self.bytes(field, bytes)
     }
@@ -306,7 +310,11 @@ mod tests {
         let announced = [0xff, 0xff, 0xff, 0xff];
         assert_eq!(
             Reader::new(&announced).string("data", 10),
-            Err(DecodeError::TooLong { field: "data", bytes: 0xffff_ffff, bytes_max: 10 })
+            Err(DecodeError::TooLong {
+                field: "data",
+                bytes: 0xffff_ffff,
+                bytes_max: 10
+            })
         );
     }
 

@@ -15,9 +15,17 @@ fn user_key() -> SigningKey {
 fn log_in(pair: &mut Pair) {
     pair.run();
     let credential = Credential::Publickey(user_key());
-    pair.client.engine.authenticate(pair.now, "user", &credential).unwrap();
+    pair.client
+        .engine
+        .authenticate(pair.now, "user", &credential)
+        .unwrap();
     pair.run();
-    assert!(pair.client.events.iter().any(|event| matches!(event, Event::AuthSucceeded)));
+    assert!(
+        pair.client
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::AuthSucceeded))
+    );
 }
 
 /// Sends `data` from client to server on a fresh channel and returns what arrived.
@@ -28,7 +36,11 @@ fn upload(pair: &mut Pair, data: &[u8]) -> Vec<u8> {
     let mut is_done = false;
     while !is_done {
         if sent < data.len() {
-            sent += pair.client.engine.write(pair.now, channel, None, &data[sent..]).unwrap();
+            sent += pair
+                .client
+                .engine
+                .write(pair.now, channel, None, &data[sent..])
+                .unwrap();
             if sent == data.len() {
                 pair.client.engine.eof(pair.now, channel).unwrap();
             }
@@ -51,7 +63,9 @@ fn upload(pair: &mut Pair, data: &[u8]) -> Vec<u8> {
 }
 
 fn numbers(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
+    (0..bytes)
+        .map(|i| u8::try_from(i * 31 % 251).unwrap())
+        .collect()
 }
 
 #[test]
@@ -76,14 +90,24 @@ fn data_larger_than_every_window_arrives_whole() {
 #[test]
 fn keys_change_by_themselves_and_nothing_is_lost() {
     let mut client = Config::client();
-    client.rekey = RekeyPolicy { bytes_max: 64 << 10, ..RekeyPolicy::default() };
+    client.rekey = RekeyPolicy {
+        bytes_max: 64 << 10,
+        ..RekeyPolicy::default()
+    };
     let mut pair = Pair::new(client, Config::server(host_key()), 2);
     log_in(&mut pair);
     let data = numbers(2 << 20);
     assert!(upload(&mut pair, &data) == data);
-    let exchanges =
-        pair.client.events.iter().filter(|event| matches!(event, Event::KeysChanged)).count();
-    assert!(exchanges > 16, "only {exchanges} key exchanges for 32 times the limit");
+    let exchanges = pair
+        .client
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::KeysChanged))
+        .count();
+    assert!(
+        exchanges > 16,
+        "only {exchanges} key exchanges for 32 times the limit"
+    );
 }
 
 #[test]
@@ -102,7 +126,11 @@ fn keys_change_when_they_are_an_hour_old() {
     let mut pair = Pair::with_defaults(4);
     log_in(&mut pair);
     let exchanges = |pair: &Pair| {
-        pair.server.events.iter().filter(|event| matches!(event, Event::KeysChanged)).count()
+        pair.server
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::KeysChanged))
+            .count()
     };
     assert_eq!(exchanges(&pair), 1);
     pair.now += RekeyPolicy::default().age_max;
@@ -118,10 +146,17 @@ fn a_request_is_answered_and_an_exit_status_arrives() {
     let channel = pair.client.engine.open_session(pair.now).unwrap();
     pair.run();
     let exec = Request::Exec { command: b"true" };
-    pair.client.engine.request(pair.now, channel, exec, true).unwrap();
+    pair.client
+        .engine
+        .request(pair.now, channel, exec, true)
+        .unwrap();
     pair.run();
     let offered = pair.server.events.iter().find_map(|event| match event {
-        Event::ChannelRequested { channel, request, want_reply: true } => {
+        Event::ChannelRequested {
+            channel,
+            request,
+            want_reply: true,
+        } => {
             assert_eq!(request.get(), Request::Exec { command: b"true" });
             Some(*channel)
         }
@@ -130,11 +165,16 @@ fn a_request_is_answered_and_an_exit_status_arrives() {
     let theirs = offered.expect("exec arrived");
     let server = &mut pair.server.engine;
     server.answer_request(pair.now, theirs, true).unwrap();
-    server.request(pair.now, theirs, Request::ExitStatus { status: 3 }, false).unwrap();
+    server
+        .request(pair.now, theirs, Request::ExitStatus { status: 3 }, false)
+        .unwrap();
     server.close(pair.now, theirs);
     pair.run();
     let told: Vec<_> = pair.client.events.iter().rev().take(3).collect();
-    assert!(matches!(told[2], Event::RequestAnswered { accepted: true, .. }));
+    assert!(matches!(
+        told[2],
+        Event::RequestAnswered { accepted: true, .. }
+    ));
     assert!(matches!(told[1], Event::ChannelRequested { request, .. }
         if request.get() == Request::ExitStatus { status: 3 }));
     assert!(matches!(told[0], Event::ChannelClosed(_)));
@@ -149,7 +189,9 @@ fn the_offer_is_one_of_each() {
         pair.run();
         pair.client.log()
     };
-    assert!(log.contains("cipher=chacha20-poly1305@openssh.com mac=hmac-sha2-256 compression=none"));
+    assert!(
+        log.contains("cipher=chacha20-poly1305@openssh.com mac=hmac-sha2-256 compression=none")
+    );
     assert!(log.contains("host-key=ssh-ed25519"));
     let _ = Message::KexInit(KexInit::default());
 }

@@ -7,6 +7,8 @@ pub const HOST: &str = include_str!("../../../fixtures/keys/host_ed25519");
 pub const HOST_PUBLIC: &str = include_str!("../../../fixtures/keys/host_ed25519.pub");
 /// A host key no server has, as an OpenSSH line.
 pub const OTHER_HOST_PUBLIC: &str = include_str!("../../../fixtures/keys/other_host_ed25519.pub");
+/// A host key that no server has, as an OpenSSH private key file.
+pub const OTHER_HOST: &str = include_str!("../../../fixtures/keys/other_host_ed25519");
 /// The key that logs in, as an OpenSSH private key file.
 pub const USER: &str = include_str!("../../../fixtures/keys/user_ed25519");
 /// The public half of [`USER`], as an OpenSSH line.

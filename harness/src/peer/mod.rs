@@ -7,6 +7,7 @@
 pub mod catalogue;
 pub mod container;
 pub mod keys;
+pub mod minissh;
 pub mod openssh;
 mod process;
 
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use minissh::trace::TraceEntry;
+use ::minissh::trace::TraceEntry;
 
 use crate::verdict::Log;
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::requirement::Level;
+
 /// A scenario file that parsed and checked.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -50,19 +52,6 @@ pub enum Need {
     Password,
     /// Several sessions over one connection, as a client.
     Multiplex,
-}
-
-/// How binding a requirement is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// MAY: what comes is recorded.
-    May,
-    /// SHOULD: a miss is a deviation.
-    Should,
-    /// MUST: a miss is a failure.
-    Must,
-    /// A miss is a failure, and somebody can be hurt by it.
-    Security,
 }
 
 /// One line of the body.

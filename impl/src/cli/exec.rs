@@ -48,11 +48,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     match exit {
         Some(Exit::Status(status)) => {
             // As everywhere in POSIX, the low eight bits.
-            Ok(ExitCode::from(u8::try_from(status & 0xff).unwrap_or(OWN_FAILURE)))
+            Ok(ExitCode::from(
+                u8::try_from(status & 0xff).unwrap_or(OWN_FAILURE),
+            ))
         }
-        Some(Exit::Signal(signal)) => {
-            Err(Failure::new(format!("the command was killed by signal {signal:?}")))
-        }
+        Some(Exit::Signal(signal)) => Err(Failure::new(format!(
+            "the command was killed by signal {signal:?}"
+        ))),
         None => Err(Failure::new("the server did not say how the command ended")),
     }
 }
@@ -61,9 +63,11 @@ fn split_destination(destination: &str) -> Result<(String, String), Failure> {
     match destination.rsplit_once('@') {
         Some((user, host)) => Ok((user.to_owned(), host.to_owned())),
         None => {
-            let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).map_err(|_| {
-                Failure::new("no user to log in as").hint("write user@host, or set USER")
-            })?;
+            let user = std::env::var("USER")
+                .or_else(|_| std::env::var("LOGNAME"))
+                .map_err(|_| {
+                    Failure::new("no user to log in as").hint("write user@host, or set USER")
+                })?;
             Ok((user, destination.to_owned()))
         }
     }
@@ -121,7 +125,9 @@ fn explain(why: Refused, name: &str, path: &Path) -> Failure {
             "{name} has another key than the one in {path}: {fingerprint}; \
              somebody may be in between"
         ))
-        .hint(format!("if the key was changed on purpose, remove the old one from {path}")),
+        .hint(format!(
+            "if the key was changed on purpose, remove the old one from {path}"
+        )),
         Refused::Unreadable(error) => Failure::new(error),
     }
 }
@@ -135,21 +141,32 @@ fn log_in(args: &Args, ssh: &Ssh, user: &str) -> Result<(), Failure> {
     let (accepted, hint) = match &args.identity {
         Some(path) => {
             let key = KeyFile::read(path)?.key;
-            (ssh.userauth_publickey(user, &key)?, "is the public key among the authorized ones?")
+            (
+                ssh.userauth_publickey(user, &key)?,
+                "is the public key among the authorized ones?",
+            )
         }
         None => {
             let password = rpassword::prompt_password(format!("{user}'s password: "))?;
-            (ssh.userauth_password(user, &password)?, "a key is given with -i")
+            (
+                ssh.userauth_password(user, &password)?,
+                "a key is given with -i",
+            )
         }
     };
     for banner in ssh.banners()? {
-        eprintln!("{}", banner.escape_ascii().to_string().replace("\\r", "").replace("\\n", "\n"));
+        eprintln!(
+            "{}",
+            banner
+                .escape_ascii()
+                .to_string()
+                .replace("\\r", "")
+                .replace("\\n", "\n")
+        );
     }
     match accepted {
         true => Ok(()),
-        false => {
-            Err(Failure::new(format!("{user} was not let in")).hint(hint))
-        }
+        false => Err(Failure::new(format!("{user} was not let in")).hint(hint)),
     }
 }
 

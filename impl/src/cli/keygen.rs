@@ -18,7 +18,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let file = KeyFile { key: blocking::keygen()?, comment: args.comment.clone() };
+    let file = KeyFile {
+        key: blocking::keygen()?,
+        comment: args.comment.clone(),
+    };
     file.write(&args.file).map_err(|error| {
         let exists = matches!(&error, KeyFileError::Io { source, .. }
             if source.kind() == std::io::ErrorKind::AlreadyExists);

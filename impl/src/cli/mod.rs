@@ -50,7 +50,10 @@ struct Failure {
 
 impl Failure {
     fn new(error: impl std::fmt::Display) -> Self {
-        Self { what: error.to_string(), hint: None }
+        Self {
+            what: error.to_string(),
+            hint: None,
+        }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -42,7 +42,10 @@ struct Access {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let host_key = KeyFile::read(&args.host_key).map_err(|error| {
-        Failure::new(error).hint(format!("make one: minissh keygen {}", args.host_key.display()))
+        Failure::new(error).hint(format!(
+            "make one: minissh keygen {}",
+            args.host_key.display()
+        ))
     })?;
     let access = Arc::new(read_access(args)?);
     let server = Server::bind((args.listen.as_str(), args.port))
@@ -77,9 +80,13 @@ fn read_access(args: &Args) -> Result<Access, Failure> {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
             let line = text.lines().next().unwrap_or_default();
-            Some(Password::new(line.as_bytes()).filter(|_| !line.is_empty()).ok_or_else(|| {
-                Failure::new(format!("{}: no password on the first line", path.display()))
-            })?)
+            Some(
+                Password::new(line.as_bytes())
+                    .filter(|_| !line.is_empty())
+                    .ok_or_else(|| {
+                        Failure::new(format!("{}: no password on the first line", path.display()))
+                    })?,
+            )
         }
         None => None,
     };
@@ -103,6 +110,9 @@ fn attend(ssh: &Ssh, access: &Arc<Access>) -> Result<(), Error> {
 fn policy(access: &Arc<Access>) -> AuthPolicy {
     let (keys, passwords) = (Arc::clone(access), Arc::clone(access));
     AuthPolicy::publickey(move |_, key, _| keys.keys.has(key)).or_password(move |_, given| {
-        passwords.password.as_ref().is_some_and(|wanted| wanted.expose().ct_eq(given.expose()).into())
+        passwords
+            .password
+            .as_ref()
+            .is_some_and(|wanted| wanted.expose().ct_eq(given.expose()).into())
     })
 }

@@ -44,13 +44,17 @@ impl PacketKey {
     #[must_use]
     pub fn new(bytes: &[u8; 64]) -> Self {
         let half = |at: usize| std::array::from_fn(|i| bytes.get(at + i).copied().unwrap_or(0));
-        Self { payload: Secret::new(half(0)), length: Secret::new(half(32)) }
+        Self {
+            payload: Secret::new(half(0)),
+            length: Secret::new(half(32)),
+        }
     }
 
     /// Decrypts the four length bytes. They are not authenticated yet: bound before use.
     #[must_use]
     pub fn open_length(&self, sequence_number: u32, mut length: [u8; 4]) -> u32 {
-        self.length_cipher(sequence_number).apply_keystream(&mut length);
+        self.length_cipher(sequence_number)
+            .apply_keystream(&mut length);
         u32::from_be_bytes(length)
     }
 
@@ -127,7 +131,11 @@ mod tests {
         let key = PacketKey::new(&std::array::from_fn(|i| u8::try_from(i).unwrap()));
         let mut packet = packet.to_vec();
         let tag = key.seal(sequence_number, &mut packet);
-        packet.iter().chain(&tag).map(|byte| format!("{byte:02x}")).collect()
+        packet
+            .iter()
+            .chain(&tag)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Computed by an implementation of the cipher description that shares no code with ours and

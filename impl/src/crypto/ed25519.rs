@@ -58,7 +58,9 @@ impl PublicKey {
     /// # Errors
     /// [`KeyFault::NotAPoint`].
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyFault> {
-        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| KeyFault::NotAPoint)
+        VerifyingKey::from_bytes(bytes)
+            .map(Self)
+            .map_err(|_| KeyFault::NotAPoint)
     }
 
     /// The 32 bytes of RFC 8032.
@@ -75,7 +77,9 @@ impl PublicKey {
         let mut r = Reader::new(blob);
         let algorithm = r.name("public key algorithm", BLOB_BYTES_MAX)?;
         if algorithm != SSH_ED25519 {
-            return Err(KeyFault::OtherAlgorithm { algorithm: algorithm.to_owned() });
+            return Err(KeyFault::OtherAlgorithm {
+                algorithm: algorithm.to_owned(),
+            });
         }
         let bytes = r.string("public key", BLOB_BYTES_MAX)?;
         r.finish("public key blob")?;
@@ -99,13 +103,17 @@ impl PublicKey {
         let mut r = Reader::new(signature_blob);
         let algorithm = r.name("signature algorithm", BLOB_BYTES_MAX)?;
         if algorithm != SSH_ED25519 {
-            return Err(SignatureFault::OtherAlgorithm { algorithm: algorithm.to_owned() });
+            return Err(SignatureFault::OtherAlgorithm {
+                algorithm: algorithm.to_owned(),
+            });
         }
         let signature = r.string("signature", BLOB_BYTES_MAX)?;
         r.finish("signature blob")?;
         let signature =
             Signature::from_slice(signature).map_err(|_| SignatureFault::DoesNotVerify)?;
-        self.0.verify_strict(message, &signature).map_err(|_| SignatureFault::DoesNotVerify)
+        self.0
+            .verify_strict(message, &signature)
+            .map_err(|_| SignatureFault::DoesNotVerify)
     }
 }
 
@@ -153,7 +161,8 @@ impl SigningKey {
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let mut w = Writer::new();
-        w.string(SSH_ED25519.as_bytes()).string(&self.0.sign(message).to_bytes());
+        w.string(SSH_ED25519.as_bytes())
+            .string(&self.0.sign(message).to_bytes());
         w.into_bytes()
     }
 }

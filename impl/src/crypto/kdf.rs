@@ -124,7 +124,11 @@ mod tests {
         let mut rng = from_seed(2);
         let theirs = EphemeralKey::generate(&mut rng);
         (0..100_000)
-            .map(|_| EphemeralKey::generate(&mut rng).agree(theirs.share()).unwrap())
+            .map(|_| {
+                EphemeralKey::generate(&mut rng)
+                    .agree(theirs.share())
+                    .unwrap()
+            })
             .find(|shared| wanted(shared.expose()))
             .expect("one in 512 has the shape")
     }
@@ -134,20 +138,29 @@ mod tests {
     fn a_leading_zero_of_the_shared_secret_is_dropped() {
         let shared = ground_until(|bytes| bytes[0] == 0 && bytes[1] < 0x80 && bytes[1] != 0);
         let by_hand = [&[0, 0, 0, 31], &shared.expose()[1..]].concat();
-        assert_eq!(TRANSCRIPT.exchange_hash(&shared), hash_with_secret_encoded_as(&by_hand));
+        assert_eq!(
+            TRANSCRIPT.exchange_hash(&shared),
+            hash_with_secret_encoded_as(&by_hand)
+        );
     }
 
     #[test]
     fn a_leading_zero_that_serves_as_sign_byte_stays() {
         let shared = ground_until(|bytes| bytes[0] == 0 && bytes[1] >= 0x80);
         let by_hand = [&[0, 0, 0, 32], &shared.expose()[..]].concat();
-        assert_eq!(TRANSCRIPT.exchange_hash(&shared), hash_with_secret_encoded_as(&by_hand));
+        assert_eq!(
+            TRANSCRIPT.exchange_hash(&shared),
+            hash_with_secret_encoded_as(&by_hand)
+        );
     }
 
     #[test]
     fn a_high_bit_of_the_shared_secret_gets_a_sign_byte() {
         let shared = ground_until(|bytes| bytes[0] >= 0x80);
         let by_hand = [&[0, 0, 0, 33, 0], &shared.expose()[..]].concat();
-        assert_eq!(TRANSCRIPT.exchange_hash(&shared), hash_with_secret_encoded_as(&by_hand));
+        assert_eq!(
+            TRANSCRIPT.exchange_hash(&shared),
+            hash_with_secret_encoded_as(&by_hand)
+        );
     }
 }

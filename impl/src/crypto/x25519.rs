@@ -56,9 +56,12 @@ impl EphemeralKey {
     /// # Errors
     /// [`ShareFault`] when the share has not 32 bytes or is of low order.
     pub fn agree(&self, their_share: &[u8]) -> Result<SharedSecret, ShareFault> {
-        let their_share: [u8; 32] = their_share
-            .try_into()
-            .map_err(|_| ShareFault::SentWrongLength { bytes: their_share.len() })?;
+        let their_share: [u8; 32] =
+            their_share
+                .try_into()
+                .map_err(|_| ShareFault::SentWrongLength {
+                    bytes: their_share.len(),
+                })?;
         let shared = self.secret.diffie_hellman(&PublicKey::from(their_share));
         if !shared.was_contributory() {
             return Err(ShareFault::SentLowOrderPoint);

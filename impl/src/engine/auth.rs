@@ -53,7 +53,9 @@ enum ClientState {
 
 impl AuthClient {
     pub(super) fn new() -> Self {
-        Self { state: ClientState::NoService }
+        Self {
+            state: ClientState::NoService,
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -69,7 +71,8 @@ impl AuthClient {
     ) -> Result<(), ApiMisuse> {
         match self.state {
             ClientState::NoService => {
-                let payload = encode_request(user, credential, session_id, |message| message.to_payload());
+                let payload =
+                    encode_request(user, credential, session_id, |message| message.to_payload());
                 out.send(&Message::ServiceRequest(Service { name: SSH_USERAUTH }));
                 self.state = ClientState::ExpectServiceAccept(Zeroizing::new(payload));
                 Ok(())
@@ -92,7 +95,10 @@ impl AuthClient {
         out: &mut Outbox,
         events: &mut impl Extend<Event>,
     ) -> Result<Taken, PeerFault> {
-        match (std::mem::replace(&mut self.state, ClientState::Ready), message) {
+        match (
+            std::mem::replace(&mut self.state, ClientState::Ready),
+            message,
+        ) {
             (ClientState::ExpectServiceAccept(payload), Message::ServiceAccept(_)) => {
                 // Encoded by us, so that it decodes.
                 if let Ok(message @ Message::UserauthRequest(_)) = Message::decode(&payload) {
@@ -112,7 +118,10 @@ impl AuthClient {
             }
             // The server wants a new password, and we have none to offer: this one will not do.
             (ClientState::ExpectVerdict(AuthMethod::PASSWORD), Message::UserauthPkOk(_)) => {
-                events.extend([Event::AuthFailed { methods: vec![], partial_success: false }]);
+                events.extend([Event::AuthFailed {
+                    methods: vec![],
+                    partial_success: false,
+                }]);
             }
             (ClientState::Done, _) => {
                 self.state = ClientState::Done;
@@ -153,7 +162,8 @@ impl Credential {
 fn method_of(message: &Message<'_>) -> &'static str {
     match message {
         Message::UserauthRequest(UserauthRequest {
-            method: AuthMethod::Password { .. }, ..
+            method: AuthMethod::Password { .. },
+            ..
         }) => AuthMethod::PASSWORD,
         _ => AuthMethod::PUBLICKEY,
     }
@@ -169,9 +179,15 @@ fn encode_request<T>(
     let (user, service) = (user.as_bytes(), SSH_CONNECTION);
     match credential {
         Credential::Password(password) => {
-            let method =
-                AuthMethod::Password { password: password.expose(), new_password: None };
-            use_message(&Message::UserauthRequest(UserauthRequest { user, service, method }))
+            let method = AuthMethod::Password {
+                password: password.expose(),
+                new_password: None,
+            };
+            use_message(&Message::UserauthRequest(UserauthRequest {
+                user,
+                service,
+                method,
+            }))
         }
         Credential::Publickey(key) => {
             let key_blob = key.public_key().to_blob();
@@ -213,9 +229,7 @@ enum ServerState {
 #[derive(Debug)]
 enum Asked {
     /// That key would do.
-    Probe {
-        key_blob: Vec<u8>,
-    },
+    Probe { key_blob: Vec<u8> },
     /// Come in.
     Final,
 }
@@ -225,7 +239,11 @@ const METHODS: &str = "publickey,password";
 
 impl AuthServer {
     pub(super) fn new(failures_max: u32) -> Self {
-        Self { state: ServerState::ExpectServiceRequest, failures: 0, failures_max }
+        Self {
+            state: ServerState::ExpectServiceRequest,
+            failures: 0,
+            failures_max,
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -278,7 +296,10 @@ impl AuthServer {
         };
         if let Some(banner) = &answer.banner {
             let text = banner.as_bytes();
-            out.send(&Message::UserauthBanner(UserauthBanner { text, language: b"" }));
+            out.send(&Message::UserauthBanner(UserauthBanner {
+                text,
+                language: b"",
+            }));
         }
         let is_probe = matches!(asked, Asked::Probe { .. });
         if !answer.accept {
@@ -288,7 +309,10 @@ impl AuthServer {
         match std::mem::replace(&mut self.state, ServerState::ExpectRequest) {
             ServerState::ExpectAnswer(Asked::Probe { key_blob }) => {
                 let algorithm = SSH_ED25519.as_bytes();
-                out.send(&Message::UserauthPkOk(UserauthPkOk { algorithm, key_blob: &key_blob }));
+                out.send(&Message::UserauthPkOk(UserauthPkOk {
+                    algorithm,
+                    key_blob: &key_blob,
+                }));
             }
             _ => {
                 self.state = ServerState::Done;
@@ -304,7 +328,9 @@ impl AuthServer {
         out: &mut Outbox,
     ) -> Result<Taken, PeerFault> {
         if service.name != SSH_USERAUTH {
-            return Err(PeerFault::AskedForUnknownService { name: service.name.to_owned() });
+            return Err(PeerFault::AskedForUnknownService {
+                name: service.name.to_owned(),
+            });
         }
         if matches!(self.state, ServerState::ExpectServiceRequest) {
             self.state = ServerState::ExpectRequest;
@@ -320,7 +346,9 @@ impl AuthServer {
             self.failures += 1;
         }
         if self.failures >= self.failures_max {
-            return Err(PeerFault::FailedAuthTooOften { attempts_max: self.failures_max });
+            return Err(PeerFault::FailedAuthTooOften {
+                attempts_max: self.failures_max,
+            });
         }
         out.send(&Message::UserauthFailure(UserauthFailure {
             methods: NameList(METHODS),
@@ -340,13 +368,19 @@ fn question(
         return None;
     }
     match &request.method {
-        AuthMethod::Publickey { algorithm, key_blob, signature_blob } => {
+        AuthMethod::Publickey {
+            algorithm,
+            key_blob,
+            signature_blob,
+        } => {
             if *algorithm != SSH_ED25519 {
                 return None;
             }
             let key = PublicKey::from_blob(key_blob).ok()?;
             let asked = match signature_blob {
-                None => Asked::Probe { key_blob: key_blob.to_vec() },
+                None => Asked::Probe {
+                    key_blob: key_blob.to_vec(),
+                },
                 Some(signature) => {
                     let signed = request.signed_bytes(&session_id.0, algorithm, key_blob);
                     key.verify(&signed, signature).ok()?;
@@ -354,9 +388,18 @@ fn question(
                 }
             };
             let signed = signature_blob.is_some();
-            Some((AuthQuestion { user, proof: Proof::Publickey { key, signed } }, asked))
+            Some((
+                AuthQuestion {
+                    user,
+                    proof: Proof::Publickey { key, signed },
+                },
+                asked,
+            ))
         }
-        AuthMethod::Password { password, new_password: None } => {
+        AuthMethod::Password {
+            password,
+            new_password: None,
+        } => {
             let proof = Proof::Password(Password::new(password)?);
             Some((AuthQuestion { user, proof }, Asked::Final))
         }

@@ -55,9 +55,13 @@ impl InboundWindow {
             });
         }
         let window_bytes = self.window_bytes;
-        self.window_bytes = window_bytes
-            .checked_sub(sent_bytes)
-            .ok_or(PeerFault::OverranWindow { sent_bytes, window_bytes })?;
+        self.window_bytes =
+            window_bytes
+                .checked_sub(sent_bytes)
+                .ok_or(PeerFault::OverranWindow {
+                    sent_bytes,
+                    window_bytes,
+                })?;
         self.unconsumed_bytes += sent_bytes;
         Ok(())
     }
@@ -103,25 +107,39 @@ impl OutboundWindow {
         self.staged_bytes += taken.len();
         match self.staged.back_mut() {
             Some(last) if last.code == code => last.data.extend_from_slice(taken),
-            _ => self.staged.push_back(Staged { code, data: taken.to_vec(), sent: 0 }),
+            _ => self.staged.push_back(Staged {
+                code,
+                data: taken.to_vec(),
+                sent: 0,
+            }),
         }
         taken.len()
     }
 
     /// Sends one message's worth if there is anything and the window allows.
     fn send_one(&mut self, recipient_channel: u32, out: &mut Outbox) -> bool {
-        let bytes_max = self.window_bytes.min(self.packet_bytes_max).min(DATA_PACKET_BYTES_MAX);
-        let Some(run) = self.staged.front_mut() else { return false };
+        let bytes_max = self
+            .window_bytes
+            .min(self.packet_bytes_max)
+            .min(DATA_PACKET_BYTES_MAX);
+        let Some(run) = self.staged.front_mut() else {
+            return false;
+        };
         let rest = run.data.get(run.sent..).unwrap_or_default();
         let data = rest.get(..bytes_max as usize).unwrap_or(rest);
         if data.is_empty() {
             return false;
         }
         out.send(&match run.code {
-            None => Message::ChannelData(ChannelData { recipient_channel, data }),
-            Some(code) => {
-                Message::ChannelExtendedData(ChannelExtendedData { recipient_channel, code, data })
-            }
+            None => Message::ChannelData(ChannelData {
+                recipient_channel,
+                data,
+            }),
+            Some(code) => Message::ChannelExtendedData(ChannelExtendedData {
+                recipient_channel,
+                code,
+                data,
+            }),
         });
         let sent = data.len();
         run.sent += sent;
@@ -165,8 +183,15 @@ impl Channel {
     fn new(remote: Option<RemoteChannelId>, window_bytes: u32, packet_bytes_max: u32) -> Self {
         Self {
             remote,
-            inbound: InboundWindow { window_bytes: WINDOW_BYTES_MAX, unconsumed_bytes: 0 },
-            outbound: OutboundWindow { window_bytes, packet_bytes_max, ..Default::default() },
+            inbound: InboundWindow {
+                window_bytes: WINDOW_BYTES_MAX,
+                unconsumed_bytes: 0,
+            },
+            outbound: OutboundWindow {
+                window_bytes,
+                packet_bytes_max,
+                ..Default::default()
+            },
             they: Progress::Open,
             we: Progress::Open,
             owed: 0,
@@ -190,7 +215,14 @@ pub(super) struct Channels {
 impl Channels {
     pub(super) fn new(accepts_sessions: bool, is_server: bool, limits: Limits) -> Self {
         let (open, next_id, next_turn) = (BTreeMap::new(), 0, 0);
-        Self { open, next_id, next_turn, accepts_sessions, is_server, limits }
+        Self {
+            open,
+            next_id,
+            next_turn,
+            accepts_sessions,
+            is_server,
+            limits,
+        }
     }
 
     fn insert(&mut self, channel: Channel) -> LocalChannelId {
@@ -218,7 +250,9 @@ impl Channels {
     fn ours(&mut self, id: LocalChannelId) -> Result<(&mut Channel, u32), ApiMisuse> {
         let misuse = ApiMisuse::UsedClosedChannel(id);
         let channel = self.open.get_mut(&id.0).ok_or(misuse.clone())?;
-        let Some(RemoteChannelId(remote)) = channel.remote else { return Err(misuse) };
+        let Some(RemoteChannelId(remote)) = channel.remote else {
+            return Err(misuse);
+        };
         if channel.we >= Progress::WantsClose {
             return Err(misuse);
         }
@@ -249,7 +283,10 @@ impl Channels {
         out: &mut Outbox,
     ) -> Result<(), ApiMisuse> {
         let (channel, recipient_channel) = self.ours(id)?;
-        channel.owed = channel.owed.checked_sub(1).ok_or(ApiMisuse::AnsweredNothing)?;
+        channel.owed = channel
+            .owed
+            .checked_sub(1)
+            .ok_or(ApiMisuse::AnsweredNothing)?;
         let on_channel = OnChannel { recipient_channel };
         out.send(&match accept {
             true => Message::ChannelSuccess(on_channel),
@@ -275,8 +312,12 @@ impl Channels {
 
     pub(super) fn consume(&mut self, id: LocalChannelId, bytes: u32, out: &mut Outbox) {
         // The channel may be gone by the time its last data is used up.
-        let Some(channel) = self.open.get_mut(&id.0) else { return };
-        let Some(RemoteChannelId(recipient_channel)) = channel.remote else { return };
+        let Some(channel) = self.open.get_mut(&id.0) else {
+            return;
+        };
+        let Some(RemoteChannelId(recipient_channel)) = channel.remote else {
+            return;
+        };
         let granted = channel.inbound.consume(bytes);
         if let Some(bytes_to_add) = granted
             && channel.they == Progress::Open
@@ -316,7 +357,9 @@ impl Channels {
         let mut idle = 0;
         while idle < self.open.len() && may_go_on(out) {
             let Some(id) = self.take_turn() else { return };
-            let Some(channel) = self.open.get_mut(&id) else { return };
+            let Some(channel) = self.open.get_mut(&id) else {
+                return;
+            };
             let Some(RemoteChannelId(remote)) = channel.remote else {
                 idle += 1;
                 continue;
@@ -382,7 +425,10 @@ impl Channels {
         self.open
             .get_mut(&number)
             .filter(|channel| channel.remote.is_some())
-            .ok_or(PeerFault::ReferredToUnknownChannel { got, channel: number })
+            .ok_or(PeerFault::ReferredToUnknownChannel {
+                got,
+                channel: number,
+            })
     }
 
     fn on_open(
@@ -401,8 +447,11 @@ impl Channels {
             return;
         }
         let remote = RemoteChannelId(open.sender_channel);
-        let id =
-            self.insert(Channel::new(Some(remote), open.window_bytes, open.packet_bytes_max));
+        let id = self.insert(Channel::new(
+            Some(remote),
+            open.window_bytes,
+            open.packet_bytes_max,
+        ));
         out.send(&Message::ChannelOpenConfirmation(ChannelOpenConfirmation {
             recipient_channel: open.sender_channel,
             sender_channel: id.0,
@@ -415,7 +464,10 @@ impl Channels {
 
     fn refusal(&self, kind: &str) -> Option<(OpenFailureReason, &'static str)> {
         if kind != SESSION {
-            return Some((OpenFailureReason::UNKNOWN_CHANNEL_TYPE, "unknown channel type"));
+            return Some((
+                OpenFailureReason::UNKNOWN_CHANNEL_TYPE,
+                "unknown channel type",
+            ));
         }
         if !self.accepts_sessions {
             let why = match self.is_server {
@@ -433,7 +485,10 @@ impl Channels {
         self.open
             .get_mut(&number)
             .filter(|channel| channel.remote.is_none())
-            .ok_or(PeerFault::ReferredToUnknownChannel { got, channel: number })
+            .ok_or(PeerFault::ReferredToUnknownChannel {
+                got,
+                channel: number,
+            })
     }
 
     fn on_confirmation(
@@ -468,9 +523,13 @@ impl Channels {
     fn on_window_adjust(&mut self, m: ChannelWindowAdjust) -> Result<(), PeerFault> {
         let channel = self.theirs(m.recipient_channel, MessageId::CHANNEL_WINDOW_ADJUST)?;
         let window_bytes = channel.outbound.window_bytes;
-        channel.outbound.window_bytes = window_bytes.checked_add(m.bytes_to_add).ok_or(
-            PeerFault::OverflowedWindow { window_bytes, added_bytes: m.bytes_to_add },
-        )?;
+        channel.outbound.window_bytes =
+            window_bytes
+                .checked_add(m.bytes_to_add)
+                .ok_or(PeerFault::OverflowedWindow {
+                    window_bytes,
+                    added_bytes: m.bytes_to_add,
+                })?;
         Ok(())
     }
 
@@ -485,11 +544,17 @@ impl Channels {
         if channel.they != Progress::Open {
             return Err(PeerFault::SentAfterEof { channel: number });
         }
-        channel.inbound.take(u32::try_from(data.len()).unwrap_or(u32::MAX))?;
+        channel
+            .inbound
+            .take(u32::try_from(data.len()).unwrap_or(u32::MAX))?;
         // After our CLOSE nobody reads any more; the peer may not have seen it yet.
         if channel.we != Progress::Closed && !data.is_empty() {
             let channel = LocalChannelId(number);
-            events.extend([Event::DataReceived { channel, code, data: data.to_vec() }]);
+            events.extend([Event::DataReceived {
+                channel,
+                code,
+                data: data.to_vec(),
+            }]);
         }
         Ok(())
     }
@@ -553,7 +618,11 @@ impl Channels {
         accepted: bool,
         events: &mut impl Extend<Event>,
     ) -> Result<(), PeerFault> {
-        let got = if accepted { MessageId::CHANNEL_SUCCESS } else { MessageId::CHANNEL_FAILURE };
+        let got = if accepted {
+            MessageId::CHANNEL_SUCCESS
+        } else {
+            MessageId::CHANNEL_FAILURE
+        };
         let channel = self.theirs(m.recipient_channel, got)?;
         if channel.awaited > 0 {
             channel.awaited -= 1;

@@ -70,7 +70,11 @@ pub struct RekeyPolicy {
 
 impl Default for RekeyPolicy {
     fn default() -> Self {
-        Self { bytes_max: 1 << 30, packets_max: 1 << 31, age_max: Duration::from_secs(3_600) }
+        Self {
+            bytes_max: 1 << 30,
+            packets_max: 1 << 31,
+            age_max: Duration::from_secs(3_600),
+        }
     }
 }
 

@@ -158,8 +158,13 @@ impl ReceivedRequest {
     /// The request. It was decoded once before, so that the second time cannot fail.
     #[must_use]
     pub fn get(&self) -> Request<'_> {
-        crate::msg::ChannelRequest::decode(&self.0)
-            .map_or(Request::Other { name: "", body: &[] }, |decoded| decoded.request)
+        crate::msg::ChannelRequest::decode(&self.0).map_or(
+            Request::Other {
+                name: "",
+                body: &[],
+            },
+            |decoded| decoded.request,
+        )
     }
 }
 
@@ -185,8 +190,16 @@ impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::WeDisconnected => f.write_str("we disconnected"),
-            Self::PeerDisconnected { reason, description } => {
-                write!(f, "peer disconnected (reason {}): {}", reason.0, description.escape_debug())
+            Self::PeerDisconnected {
+                reason,
+                description,
+            } => {
+                write!(
+                    f,
+                    "peer disconnected (reason {}): {}",
+                    reason.0,
+                    description.escape_debug()
+                )
             }
             Self::PeerHungUp => f.write_str("peer closed the connection without a word"),
             Self::PeerBrokeProtocol(fault) => write!(f, "peer {fault} ({})", fault.clause()),

@@ -11,8 +11,8 @@ use super::config::Role;
 use super::negotiation::{self, Agreement};
 use super::outbox::Outbox;
 use crate::crypto::{
-    EphemeralKey, ExchangeHash, KeyLetter, PacketKey, PublicKey, SharedSecret,
-    SigningKey, Transcript, packet_key,
+    EphemeralKey, ExchangeHash, KeyLetter, PacketKey, PublicKey, SharedSecret, SigningKey,
+    Transcript, packet_key,
 };
 use crate::msg::names::{PING_OPENSSH, SERVER_SIG_ALGS, SSH_ED25519};
 use crate::msg::{EcdhInit, EcdhReply, ExtInfo, KexInit, Message, MessageId};
@@ -159,7 +159,10 @@ impl KeyExchange {
                 return Err(PeerFault::SentDuringStrictKex { got: id });
             }
             if !id.is_generic() {
-                return Err(PeerFault::SentOutOfTurn { got: id, expected: self.expected() });
+                return Err(PeerFault::SentOutOfTurn {
+                    got: id,
+                    expected: self.expected(),
+                });
             }
             // Whether it was allowed is known only once the peer's KEXINIT is read.
             self.came_first.get_or_insert(id);
@@ -195,7 +198,10 @@ impl KeyExchange {
             }
             (State::ExpectNewKeys(key), Message::NewKeys) => {
                 self.is_established = true;
-                Ok(Step::ChangeInbound { key, resets_sequence_number: self.strict })
+                Ok(Step::ChangeInbound {
+                    key,
+                    resets_sequence_number: self.strict,
+                })
             }
             (state, message) => self.refuse(state, message.id()),
         }
@@ -224,7 +230,10 @@ impl KeyExchange {
         if self.strict && !self.is_established {
             return Err(PeerFault::SentDuringStrictKex { got });
         }
-        Err(PeerFault::SentOutOfTurn { got, expected: self.expected() })
+        Err(PeerFault::SentOutOfTurn {
+            got,
+            expected: self.expected(),
+        })
     }
 
     /// Whether this is the peer's wrong guess, to be dropped unread whatever is in it
@@ -253,8 +262,11 @@ impl KeyExchange {
         if self.session_id.is_none() {
             self.take_markers(agreement)?;
         }
-        let offers =
-            Offers { ours, theirs: payload.to_vec(), drops_guess: agreement.drops_guess };
+        let offers = Offers {
+            ours,
+            theirs: payload.to_vec(),
+            drops_guess: agreement.drops_guess,
+        };
         self.state = if self.is_server() {
             State::ExpectEcdhInit(offers)
         } else {
@@ -333,7 +345,11 @@ impl KeyExchange {
             .verify(&exchange_hash.0, reply.signature_blob)
             .map_err(PeerFault::SentBadHostSignature)?;
 
-        let exchange = Exchange { shared_secret, exchange_hash, host_key };
+        let exchange = Exchange {
+            shared_secret,
+            exchange_hash,
+            host_key,
+        };
         match &self.host_key {
             None => {
                 let host_key = exchange.host_key.clone();
@@ -357,7 +373,12 @@ impl KeyExchange {
             Role::Server { .. } => (KeyLetter::ServerToClient, KeyLetter::ClientToServer),
         };
         let key = |letter| {
-            packet_key(&exchange.shared_secret, &exchange.exchange_hash, &session_id, letter)
+            packet_key(
+                &exchange.shared_secret,
+                &exchange.exchange_hash,
+                &session_id,
+                letter,
+            )
         };
         self.host_key = Some(exchange.host_key.clone());
         self.state = State::ExpectNewKeys(key(inbound));
@@ -372,7 +393,10 @@ impl KeyExchange {
 /// Our extensions, as a server, in the packet behind our first NEWKEYS (RFC 8308 §2.4).
 fn send_ext_info(out: &mut Outbox) {
     out.send(&Message::ExtInfo(ExtInfo {
-        extensions: vec![(SERVER_SIG_ALGS, SSH_ED25519.as_bytes()), (PING_OPENSSH, b"0")],
+        extensions: vec![
+            (SERVER_SIG_ALGS, SSH_ED25519.as_bytes()),
+            (PING_OPENSSH, b"0"),
+        ],
     }));
 }
 

@@ -24,9 +24,7 @@ use std::time::Instant;
 pub use auth::Credential;
 pub use channels::{DATA_PACKET_BYTES_MAX, LocalChannelId, WINDOW_BYTES_MAX, WINDOW_BYTES_MIN};
 pub use config::{Config, Limits, RekeyPolicy, Role};
-pub use event::{
-    AuthAnswer, AuthQuestion, End, Event, Output, Password, Proof, ReceivedRequest,
-};
+pub use event::{AuthAnswer, AuthQuestion, End, Event, Output, Password, Proof, ReceivedRequest};
 pub use fault::{ApiMisuse, PeerFault};
 
 use auth::{AuthClient, AuthServer, Taken};
@@ -198,7 +196,11 @@ impl Engine {
             self.core.kex.accept_host_key(&mut self.core.out);
             self.advance();
         } else {
-            self.disconnect(now, DisconnectReason::HOST_KEY_NOT_VERIFIABLE, "host key refused");
+            self.disconnect(
+                now,
+                DisconnectReason::HOST_KEY_NOT_VERIFIABLE,
+                "host key refused",
+            );
         }
         Ok(())
     }
@@ -261,7 +263,9 @@ impl Engine {
         want_reply: bool,
     ) -> Result<(), ApiMisuse> {
         self.begin(now)?;
-        self.core.channels.request(channel, request, want_reply, &mut self.core.out)
+        self.core
+            .channels
+            .request(channel, request, want_reply, &mut self.core.out)
     }
 
     /// Answers the oldest [`Event::ChannelRequested`] that wants a reply on this channel.
@@ -275,7 +279,9 @@ impl Engine {
         accept: bool,
     ) -> Result<(), ApiMisuse> {
         self.begin(now)?;
-        self.core.channels.answer_request(channel, accept, &mut self.core.out)
+        self.core
+            .channels
+            .answer_request(channel, accept, &mut self.core.out)
     }
 
     /// Takes data for a channel, and returns how many bytes of it; when not all,
@@ -297,7 +303,9 @@ impl Engine {
     /// Says that so much received data is used up, which opens the window again.
     pub fn consume(&mut self, now: Instant, channel: LocalChannelId, bytes: u32) {
         if self.begin(now).is_ok() {
-            self.core.channels.consume(channel, bytes, &mut self.core.out);
+            self.core
+                .channels
+                .consume(channel, bytes, &mut self.core.out);
         }
     }
 
@@ -375,9 +383,14 @@ impl Engine {
                 }
             };
         }
-        let Some(packet) = self.reader.next_packet()? else { return Ok(false) };
+        let Some(packet) = self.reader.next_packet()? else {
+            return Ok(false);
+        };
         match self.core.on_packet(&packet)? {
-            Step::ChangeInbound { key, resets_sequence_number } => {
+            Step::ChangeInbound {
+                key,
+                resets_sequence_number,
+            } => {
                 self.reader.change_keys(key, resets_sequence_number);
             }
             Step::AskAbout(key) => self.core.events.push_back(Event::HostKeyOffered(key)),
@@ -419,8 +432,7 @@ impl Core {
         if self.kex.drops_as_guess(id) {
             return Ok(Step::None);
         }
-        let message =
-            decoded.map_err(|error| PeerFault::SentMalformed { message: id, error })?;
+        let message = decoded.map_err(|error| PeerFault::SentMalformed { message: id, error })?;
         let step = self.on_message(&message, packet)?;
         let held_bytes_max = self.limits.held_bytes_max;
         if self.out.held_bytes() > held_bytes_max {
@@ -461,7 +473,8 @@ impl Core {
 
     fn send_unimplemented(&mut self, packet: &OpenedPacket<'_>) {
         let sequence_number = packet.sequence_number;
-        self.out.send(&Message::Unimplemented(Unimplemented { sequence_number }));
+        self.out
+            .send(&Message::Unimplemented(Unimplemented { sequence_number }));
     }
 
     fn on_disconnect(&mut self, m: &Disconnect<'_>) {
@@ -471,11 +484,7 @@ impl Core {
         });
     }
 
-    fn on_kex_message(
-        &mut self,
-        message: &Message<'_>,
-        payload: &[u8],
-    ) -> Result<Step, PeerFault> {
+    fn on_kex_message(&mut self, message: &Message<'_>, payload: &[u8]) -> Result<Step, PeerFault> {
         let step = self.kex.on_message(message, payload, &mut self.out)?;
         if matches!(step, Step::ChangeInbound { .. }) {
             self.keys_since = self.out.now;
@@ -493,7 +502,9 @@ impl Core {
             Auth::Client(auth) => auth.on_message(message, &mut self.out, &mut self.events)?,
             Auth::Server(auth) => {
                 // Keys are there: the key exchange admits nothing of this before.
-                let Some(session_id) = self.kex.session_id() else { return Ok(()) };
+                let Some(session_id) = self.kex.session_id() else {
+                    return Ok(());
+                };
                 auth.on_message(message, &session_id, &mut self.out, &mut self.events)?
             }
         };
@@ -516,9 +527,9 @@ impl Core {
                 self.on_global_request(m);
                 Ok(())
             }
-            message => {
-                self.channels.on_message(message, payload, &mut self.out, &mut self.events)
-            }
+            message => self
+                .channels
+                .on_message(message, payload, &mut self.out, &mut self.events),
         }
     }
 
@@ -538,11 +549,15 @@ impl Core {
     }
 
     fn flush(&mut self, room_bytes: usize) {
-        let Self { out, channels, events, rekey, .. } = self;
+        let Self {
+            out,
+            channels,
+            events,
+            rekey,
+            ..
+        } = self;
         channels.flush(out, events, |out| {
-            !out.is_holding()
-                && out.transmit_bytes() < room_bytes
-                && !outbound_is_due(out, rekey)
+            !out.is_holding() && out.transmit_bytes() < room_bytes && !outbound_is_due(out, rekey)
         });
         self.check_rekey();
     }
@@ -571,7 +586,10 @@ impl Core {
     }
 
     fn check_auth_time(&mut self) {
-        if self.auth_deadline().is_some_and(|deadline| self.out.now >= deadline) {
+        if self
+            .auth_deadline()
+            .is_some_and(|deadline| self.out.now >= deadline)
+        {
             let seconds = self.limits.auth_time_max.as_secs();
             self.fail(PeerFault::TookTooLongToAuthenticate { seconds });
         }
@@ -596,7 +614,11 @@ impl Core {
 
     fn say_goodbye(&mut self, reason: DisconnectReason, description: &str) {
         let description = description.as_bytes();
-        self.out.send(&Message::Disconnect(Disconnect { reason, description, language: b"" }));
+        self.out.send(&Message::Disconnect(Disconnect {
+            reason,
+            description,
+            language: b"",
+        }));
     }
 
     fn end(&mut self, end: End) {

@@ -65,15 +65,23 @@ pub(super) fn agree(
     let cipher = [CHACHA20_POLY1305_OPENSSH];
     need_one("client to server cipher", theirs.cipher_c2s, &cipher)?;
     need_one("server to client cipher", theirs.cipher_s2c, &cipher)?;
-    need_one("client to server compression", theirs.compression_c2s, &[NONE])?;
-    need_one("server to client compression", theirs.compression_s2c, &[NONE])?;
+    need_one(
+        "client to server compression",
+        theirs.compression_c2s,
+        &[NONE],
+    )?;
+    need_one(
+        "server to client compression",
+        theirs.compression_s2c,
+        &[NONE],
+    )?;
 
     let (strict, ext_info) = match peer_is_server {
         true => (KEX_STRICT_S, EXT_INFO_S),
         false => (KEX_STRICT_C, EXT_INFO_C),
     };
-    let guessed_right = theirs.kex.first() == ours.kex.first()
-        && theirs.host_key.first() == ours.host_key.first();
+    let guessed_right =
+        theirs.kex.first() == ours.kex.first() && theirs.host_key.first() == ours.host_key.first();
     Ok(Agreement {
         offers_strict: theirs.kex.has(strict),
         takes_ext_info: theirs.kex.has(ext_info),
@@ -85,7 +93,10 @@ fn need_one(list: &'static str, offered: NameList<'_>, ours: &[&str]) -> Result<
     if ours.iter().any(|name| offered.has(name)) {
         return Ok(());
     }
-    Err(PeerFault::OfferedNoCommon { list, offered: offered.0.chars().take(QUOTED_MAX).collect() })
+    Err(PeerFault::OfferedNoCommon {
+        list,
+        offered: offered.0.chars().take(QUOTED_MAX).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -110,18 +121,37 @@ mod tests {
         assert!(!drops("curve25519-sha256", "ssh-ed25519"));
         assert!(drops("curve25519-sha256@libssh.org", "ssh-ed25519"));
         assert!(drops("curve25519-sha256", "ssh-rsa,ssh-ed25519"));
-        assert!(!agreement("curve25519-sha256@libssh.org", "ssh-ed25519", false).unwrap().drops_guess);
+        assert!(
+            !agreement("curve25519-sha256@libssh.org", "ssh-ed25519", false)
+                .unwrap()
+                .drops_guess
+        );
     }
 
     #[test]
     fn markers_count_for_the_role_that_may_send_them_and_are_never_chosen() {
-        let agreed = agreement("curve25519-sha256,kex-strict-c-v00@openssh.com", "ssh-ed25519", false);
+        let agreed = agreement(
+            "curve25519-sha256,kex-strict-c-v00@openssh.com",
+            "ssh-ed25519",
+            false,
+        );
         assert!(agreed.unwrap().offers_strict);
-        let agreed = agreement("curve25519-sha256,kex-strict-s-v00@openssh.com", "ssh-ed25519", false);
+        let agreed = agreement(
+            "curve25519-sha256,kex-strict-s-v00@openssh.com",
+            "ssh-ed25519",
+            false,
+        );
         assert!(!agreed.unwrap().offers_strict);
         assert!(matches!(
-            agreement("ext-info-s,kex-strict-s-v00@openssh.com", "ssh-ed25519", false),
-            Err(PeerFault::OfferedNoCommon { list: "key exchange method", .. })
+            agreement(
+                "ext-info-s,kex-strict-s-v00@openssh.com",
+                "ssh-ed25519",
+                false
+            ),
+            Err(PeerFault::OfferedNoCommon {
+                list: "key exchange method",
+                ..
+            })
         ));
     }
 }

@@ -102,7 +102,9 @@ impl Outbox {
     }
 
     pub(super) fn record_ident(&mut self, direction: Direction, ident: &[u8]) {
-        self.record(direction, || Traced::Ident(ident.escape_ascii().to_string()));
+        self.record(direction, || {
+            Traced::Ident(ident.escape_ascii().to_string())
+        });
     }
 
     pub(super) fn record_inbound(
@@ -128,8 +130,9 @@ impl Outbox {
 
     fn seal(&mut self, message: &Message<'_>) {
         let (sequence_number, key_epoch) = (self.writer.sequence_number(), self.writer.key_epoch());
-        let payload_bytes =
-            self.writer.seal(&mut self.rng, &mut self.transmit, |w| message.encode(w));
+        let payload_bytes = self
+            .writer
+            .seal(&mut self.rng, &mut self.transmit, |w| message.encode(w));
         self.record(Direction::Outbound, || Traced::Packet {
             sequence_number,
             key_epoch,
@@ -142,7 +145,11 @@ impl Outbox {
     fn record(&mut self, direction: Direction, what: impl FnOnce() -> Traced) {
         let at = self.elapsed();
         if let Some(recorder) = &mut self.recorder {
-            recorder.record(TraceEntry { at, direction, what: what() });
+            recorder.record(TraceEntry {
+                at,
+                direction,
+                what: what(),
+            });
         }
     }
 

@@ -30,7 +30,9 @@ impl<'a> GlobalRequest<'a> {
 
     /// Appends the fields after the message number.
     pub fn encode(&self, w: &mut Writer) {
-        w.string(self.name.as_bytes()).bool(self.want_reply).raw(self.body);
+        w.string(self.name.as_bytes())
+            .bool(self.want_reply)
+            .raw(self.body);
     }
 }
 
@@ -268,7 +270,9 @@ impl<'a> ChannelExtendedData<'a> {
 
     /// Appends the fields after the message number.
     pub fn encode(&self, w: &mut Writer) {
-        w.u32(self.recipient_channel).u32(self.code).string(self.data);
+        w.u32(self.recipient_channel)
+            .u32(self.code)
+            .string(self.data);
     }
 }
 
@@ -287,7 +291,9 @@ impl OnChannel {
     /// Any [`DecodeError`].
     pub fn decode(body: &[u8], message: &'static str) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let on_channel = Self { recipient_channel: r.u32("recipient channel")? };
+        let on_channel = Self {
+            recipient_channel: r.u32("recipient channel")?,
+        };
         r.finish(message)?;
         Ok(on_channel)
     }
@@ -387,7 +393,11 @@ impl<'a> ChannelRequest<'a> {
         let want_reply = r.bool("want reply")?;
         let request = Request::decode(name, &mut r)?;
         r.finish("CHANNEL_REQUEST")?;
-        Ok(Self { recipient_channel, want_reply, request })
+        Ok(Self {
+            recipient_channel,
+            want_reply,
+            request,
+        })
     }
 
     /// Appends the fields after the message number.
@@ -423,25 +433,41 @@ impl<'a> Request<'a> {
     fn decode(name: &'a str, r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let text = |r: &mut Reader<'a>, field| r.string(field, Self::TEXT_BYTES_MAX);
         Ok(match name {
-            "env" => Self::Env { name: text(r, "variable name")?, value: text(r, "variable value")? },
-            "exec" => Self::Exec { command: text(r, "command")? },
+            "env" => Self::Env {
+                name: text(r, "variable name")?,
+                value: text(r, "variable value")?,
+            },
+            "exec" => Self::Exec {
+                command: text(r, "command")?,
+            },
             "exit-signal" => Self::ExitSignal {
                 signal: text(r, "signal name")?,
                 core_dumped: r.bool("core dumped")?,
                 message: text(r, "error message")?,
                 language: text(r, "language tag")?,
             },
-            "exit-status" => Self::ExitStatus { status: r.u32("exit_status")? },
+            "exit-status" => Self::ExitStatus {
+                status: r.u32("exit_status")?,
+            },
             "pty-req" => Self::PtyReq {
                 term: text(r, "TERM")?,
                 size: decode_size(r)?,
                 modes: text(r, "encoded terminal modes")?,
             },
             "shell" => Self::Shell,
-            "signal" => Self::Signal { signal: text(r, "signal name")? },
-            "subsystem" => Self::Subsystem { name: text(r, "subsystem name")? },
-            "window-change" => Self::WindowChange { size: decode_size(r)? },
-            name => Self::Other { name, body: r.rest() },
+            "signal" => Self::Signal {
+                signal: text(r, "signal name")?,
+            },
+            "subsystem" => Self::Subsystem {
+                name: text(r, "subsystem name")?,
+            },
+            "window-change" => Self::WindowChange {
+                size: decode_size(r)?,
+            },
+            name => Self::Other {
+                name,
+                body: r.rest(),
+            },
         })
     }
 
@@ -449,9 +475,16 @@ impl<'a> Request<'a> {
         match self {
             Self::Env { name, value } => w.string(name).string(value),
             Self::Exec { command } => w.string(command),
-            Self::ExitSignal { signal, core_dumped, message, language } => {
-                w.string(signal).bool(*core_dumped).string(message).string(language)
-            }
+            Self::ExitSignal {
+                signal,
+                core_dumped,
+                message,
+                language,
+            } => w
+                .string(signal)
+                .bool(*core_dumped)
+                .string(message)
+                .string(language),
             Self::ExitStatus { status } => w.u32(*status),
             Self::PtyReq { term, size, modes } => encode_size(w.string(term), size).string(modes),
             Self::Shell => w,

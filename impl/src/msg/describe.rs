@@ -69,7 +69,10 @@ impl Message<'_> {
                 number("bytes", m.bytes_to_add),
             ],
             Self::ChannelData(m) => {
-                vec![number("recipient", m.recipient_channel), bytes("bytes", m.data)]
+                vec![
+                    number("recipient", m.recipient_channel),
+                    bytes("bytes", m.data),
+                ]
             }
             Self::ChannelExtendedData(m) => vec![
                 number("recipient", m.recipient_channel),
@@ -106,8 +109,18 @@ fn describe_kex_init(m: &KexInit<'_>) -> Vec<Field> {
     let pairs = [
         ("cipher", m.cipher_c2s.0, "cipher-s2c", m.cipher_s2c.0),
         ("mac", m.mac_c2s.0, "mac-s2c", m.mac_s2c.0),
-        ("compression", m.compression_c2s.0, "compression-s2c", m.compression_s2c.0),
-        ("languages", m.languages_c2s.0, "languages-s2c", m.languages_s2c.0),
+        (
+            "compression",
+            m.compression_c2s.0,
+            "compression-s2c",
+            m.compression_s2c.0,
+        ),
+        (
+            "languages",
+            m.languages_c2s.0,
+            "languages-s2c",
+            m.languages_s2c.0,
+        ),
     ];
     for (name, c2s, s2c_name, s2c) in pairs {
         if !c2s.is_empty() {
@@ -130,7 +143,12 @@ fn describe_userauth_request(m: &UserauthRequest<'_>) -> Vec<Field> {
         plain("service", m.service),
         plain("method", m.method.name()),
     ];
-    if let AuthMethod::Publickey { algorithm, key_blob, signature_blob } = &m.method {
+    if let AuthMethod::Publickey {
+        algorithm,
+        key_blob,
+        signature_blob,
+    } = &m.method
+    {
         fields.push(plain("algorithm", algorithm));
         fields.push(hex("key", key_blob));
         fields.push(flag("signed", signature_blob.is_some()));
@@ -163,32 +181,56 @@ fn describe_size([columns, rows, ..]: [u32; 4]) -> Field {
 }
 
 fn plain(name: &'static str, value: &str) -> Field {
-    Field { name, value: value.escape_debug().to_string() }
+    Field {
+        name,
+        value: value.escape_debug().to_string(),
+    }
 }
 
 fn number(name: &'static str, value: u32) -> Field {
-    Field { name, value: value.to_string() }
+    Field {
+        name,
+        value: value.to_string(),
+    }
 }
 
 fn flag(name: &'static str, value: bool) -> Field {
-    Field { name, value: if value { "yes" } else { "no" }.to_owned() }
+    Field {
+        name,
+        value: if value { "yes" } else { "no" }.to_owned(),
+    }
 }
 
 /// Bytes that are meant to be read.
 fn text(name: &'static str, value: &[u8]) -> Field {
-    Field { name, value: shown(value) }
+    Field {
+        name,
+        value: shown(value),
+    }
 }
 
 /// Bytes that may be anything, keystrokes and file contents included: only their number.
 fn bytes(name: &'static str, value: &[u8]) -> Field {
-    Field { name, value: value.len().to_string() }
+    Field {
+        name,
+        value: value.len().to_string(),
+    }
 }
 
 /// Public binary values: the first eight bytes tell one from another.
 fn hex(name: &'static str, value: &[u8]) -> Field {
-    let shown: String = value.iter().rev().take(8).rev().map(|byte| format!("{byte:02x}")).collect();
+    let shown: String = value
+        .iter()
+        .rev()
+        .take(8)
+        .rev()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let cut = if value.len() > 8 { ".." } else { "" };
-    Field { name, value: format!("#{cut}{shown}") }
+    Field {
+        name,
+        value: format!("#{cut}{shown}"),
+    }
 }
 
 fn shown(value: &[u8]) -> String {

@@ -100,7 +100,9 @@ impl<'a> EcdhInit<'a> {
     /// Any [`DecodeError`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let message = Self { share: r.string("Q_C", Self::SHARE_BYTES_MAX)? };
+        let message = Self {
+            share: r.string("Q_C", Self::SHARE_BYTES_MAX)?,
+        };
         r.finish("KEX_ECDH_INIT")?;
         Ok(message)
     }
@@ -143,6 +145,8 @@ impl<'a> EcdhReply<'a> {
 
     /// Appends the fields after the message number.
     pub fn encode(&self, w: &mut Writer) {
-        w.string(self.host_key_blob).string(self.share).string(self.signature_blob);
+        w.string(self.host_key_blob)
+            .string(self.share)
+            .string(self.signature_blob);
     }
 }

@@ -63,7 +63,9 @@ impl<'a> Disconnect<'a> {
 
     /// Appends the fields after the message number.
     pub fn encode(&self, w: &mut Writer) {
-        w.u32(self.reason.0).string(self.description).string(self.language);
+        w.u32(self.reason.0)
+            .string(self.description)
+            .string(self.language);
     }
 }
 
@@ -80,7 +82,9 @@ impl<'a> Ignore<'a> {
     /// Reads what there is; never fails.
     #[must_use]
     pub fn decode(body: &'a [u8]) -> Self {
-        let data = Reader::new(body).string("data", body.len()).unwrap_or_default();
+        let data = Reader::new(body)
+            .string("data", body.len())
+            .unwrap_or_default();
         Self { data }
     }
 
@@ -105,7 +109,9 @@ impl Unimplemented {
     /// Any [`DecodeError`].
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let message = Self { sequence_number: r.u32("packet sequence number")? };
+        let message = Self {
+            sequence_number: r.u32("packet sequence number")?,
+        };
         r.finish("UNIMPLEMENTED")?;
         Ok(message)
     }
@@ -150,7 +156,9 @@ impl<'a> Debug<'a> {
 
     /// Appends the fields after the message number.
     pub fn encode(&self, w: &mut Writer) {
-        w.bool(self.always_display).string(self.text).string(self.language);
+        w.bool(self.always_display)
+            .string(self.text)
+            .string(self.language);
     }
 }
 
@@ -172,7 +180,9 @@ impl<'a> Service<'a> {
     /// Any [`DecodeError`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let message = Self { name: r.name("service name", Self::NAME_BYTES_MAX)? };
+        let message = Self {
+            name: r.name("service name", Self::NAME_BYTES_MAX)?,
+        };
         r.finish("SERVICE_REQUEST or SERVICE_ACCEPT")?;
         Ok(message)
     }
@@ -231,7 +241,11 @@ impl<'a> ExtInfo<'a> {
 impl fmt::Debug for ExtInfo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.extensions.iter().map(|(name, value)| (name, value.escape_ascii().to_string())))
+            .entries(
+                self.extensions
+                    .iter()
+                    .map(|(name, value)| (name, value.escape_ascii().to_string())),
+            )
             .finish()
     }
 }
@@ -253,7 +267,9 @@ impl<'a> Ping<'a> {
     /// Any [`DecodeError`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
-        let message = Self { data: r.string("data", Self::DATA_BYTES_MAX)? };
+        let message = Self {
+            data: r.string("data", Self::DATA_BYTES_MAX)?,
+        };
         r.finish("PING or PONG")?;
         Ok(message)
     }

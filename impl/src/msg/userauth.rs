@@ -116,7 +116,10 @@ impl<'a> AuthMethod<'a> {
             Self::NONE => Ok(Self::None),
             Self::PUBLICKEY => Self::decode_publickey(r),
             Self::PASSWORD => Self::decode_password(r),
-            name => Ok(Self::Other { name, body: r.rest() }),
+            name => Ok(Self::Other {
+                name,
+                body: r.rest(),
+            }),
         }
     }
 
@@ -128,7 +131,11 @@ impl<'a> AuthMethod<'a> {
             true => Some(r.string("signature", UserauthRequest::BLOB_BYTES_MAX)?),
             false => None,
         };
-        Ok(Self::Publickey { algorithm, key_blob, signature_blob })
+        Ok(Self::Publickey {
+            algorithm,
+            key_blob,
+            signature_blob,
+        })
     }
 
     fn decode_password(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
@@ -138,20 +145,32 @@ impl<'a> AuthMethod<'a> {
             true => Some(r.string("new password", UserauthRequest::PASSWORD_BYTES_MAX)?),
             false => None,
         };
-        Ok(Self::Password { password, new_password })
+        Ok(Self::Password {
+            password,
+            new_password,
+        })
     }
 
     fn encode(&self, w: &mut Writer) {
         w.string(self.name().as_bytes());
         match self {
             Self::None => {}
-            Self::Publickey { algorithm, key_blob, signature_blob } => {
-                w.bool(signature_blob.is_some()).string(algorithm.as_bytes()).string(key_blob);
+            Self::Publickey {
+                algorithm,
+                key_blob,
+                signature_blob,
+            } => {
+                w.bool(signature_blob.is_some())
+                    .string(algorithm.as_bytes())
+                    .string(key_blob);
                 signature_blob.iter().for_each(|blob| {
                     w.string(blob);
                 });
             }
-            Self::Password { password, new_password } => {
+            Self::Password {
+                password,
+                new_password,
+            } => {
                 w.bool(new_password.is_some()).string(password);
                 new_password.iter().for_each(|new| {
                     w.string(new);
@@ -168,7 +187,11 @@ impl fmt::Debug for AuthMethod<'_> {
     /// Passwords never print; what an unknown method carries may be one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Publickey { algorithm, signature_blob, .. } => f
+            Self::Publickey {
+                algorithm,
+                signature_blob,
+                ..
+            } => f
                 .debug_struct("Publickey")
                 .field("algorithm", algorithm)
                 .field("signed", &signature_blob.is_some())

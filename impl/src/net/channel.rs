@@ -34,7 +34,14 @@ impl Channel {
         command: Option<Vec<u8>>,
     ) -> Self {
         let runtime = tokio::runtime::Handle::current();
-        Self { id, mailbox, shared, inbox, command, runtime }
+        Self {
+            id,
+            mailbox,
+            shared,
+            inbox,
+            command,
+            runtime,
+        }
     }
 
     /// What the peer wants to run here; `None` for a shell.
@@ -57,7 +64,11 @@ impl Channel {
             })
             .await;
         let Some(data) = next else {
-            return self.shared.end.get().map_or(Ok(None), |_| Err(ended(&self.shared)));
+            return self
+                .shared
+                .end
+                .get()
+                .map_or(Ok(None), |_| Err(ended(&self.shared)));
         };
         let (id, bytes) = (self.id, u32::try_from(data.bytes.len()).unwrap_or(u32::MAX));
         let consume = move |driver: &mut Driver| driver.engine.consume(Instant::now(), id, bytes);
@@ -92,7 +103,8 @@ impl Channel {
 
     async fn write_to(&self, code: Option<u32>, data: &[u8]) -> Result<(), Error> {
         let (id, data) = (self.id, data.to_vec());
-        self.ask(move |driver, done| driver.write(id, code, data, done)).await?
+        self.ask(move |driver, done| driver.write(id, code, data, done))
+            .await?
     }
 
     /// No more data from us.
@@ -133,7 +145,11 @@ impl Channel {
                 let _ = driver.request(id, Request::Exec { command: &command }, Some(reply));
             })
             .await?;
-        if accepted { Ok(()) } else { Err(Error::RequestRefused { name: "exec" }) }
+        if accepted {
+            Ok(())
+        } else {
+            Err(Error::RequestRefused { name: "exec" })
+        }
     }
 
     /// Says how the program at our end ended.
@@ -161,7 +177,9 @@ impl Channel {
     /// Waits until the channel is closed, and says how the program at the other end ended, if the
     /// peer said so.
     pub async fn wait(&self) -> Option<Exit> {
-        self.inbox.wait_for(|state| state.is_closed.then(|| state.exit.clone())).await
+        self.inbox
+            .wait_for(|state| state.is_closed.then(|| state.exit.clone()))
+            .await
     }
 
     async fn ask<T: Send + 'static>(

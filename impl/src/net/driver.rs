@@ -157,7 +157,8 @@ impl Driver {
 
     pub(super) fn disconnect(&mut self) {
         let reason = DisconnectReason::BY_APPLICATION;
-        self.engine.disconnect(Instant::now(), reason, "disconnected by application");
+        self.engine
+            .disconnect(Instant::now(), reason, "disconnected by application");
     }
 
     fn on_read(&mut self, read: std::io::Result<&[u8]>) {
@@ -204,17 +205,34 @@ impl Driver {
                 self.consult_policy();
             }
             Event::ChannelOpened(id) => self.on_channel_opened(id),
-            Event::ChannelRefused { channel, reason, description } => {
+            Event::ChannelRefused {
+                channel,
+                reason,
+                description,
+            } => {
                 self.channels.remove(&channel);
                 let description = description.escape_ascii().to_string();
                 if let Some(reply) = self.opening.remove(&channel) {
-                    let _ = reply.send(Err(Error::ChannelRefused { reason, description }));
+                    let _ = reply.send(Err(Error::ChannelRefused {
+                        reason,
+                        description,
+                    }));
                 }
             }
             Event::SessionOffered(id) => {
-                self.channels.insert(id, Entry { is_fresh: true, ..Entry::default() });
+                self.channels.insert(
+                    id,
+                    Entry {
+                        is_fresh: true,
+                        ..Entry::default()
+                    },
+                );
             }
-            Event::ChannelRequested { channel, request, want_reply } => {
+            Event::ChannelRequested {
+                channel,
+                request,
+                want_reply,
+            } => {
                 self.on_request(channel, &request, want_reply);
             }
             Event::RequestAnswered { channel, accepted } => {
@@ -223,11 +241,17 @@ impl Driver {
                     let _ = reply.send(accepted);
                 }
             }
-            Event::DataReceived { channel, code, data } => {
+            Event::DataReceived {
+                channel,
+                code,
+                data,
+            } => {
                 self.update(channel, |inbox| inbox.push(code, data));
             }
             Event::EofReceived(channel) => {
-                self.update(channel, |inbox| inbox.update(|state| state.is_finished = true));
+                self.update(channel, |inbox| {
+                    inbox.update(|state| state.is_finished = true)
+                });
             }
             Event::ChannelWritable(channel) => self.unpark(channel),
             Event::ChannelClosed(channel) => {
@@ -271,7 +295,8 @@ impl Driver {
         let (answer, is_final) = policy.judge(question);
         drop(self.engine.answer_auth(Instant::now(), &answer));
         let question = self.question.take();
-        if answer.accept && is_final
+        if answer.accept
+            && is_final
             && let (Some(question), Some((_, done))) = (question, self.policy.take())
         {
             let _ = done.send(question.user);
@@ -291,16 +316,20 @@ impl Driver {
     }
 
     fn on_channel_opened(&mut self, id: LocalChannelId) {
-        if let (Some(reply), Some(channel)) =
-            (self.opening.remove(&id), self.channel(id, None))
-        {
+        if let (Some(reply), Some(channel)) = (self.opening.remove(&id), self.channel(id, None)) {
             let _ = reply.send(Ok(channel));
         }
     }
 
     fn channel(&self, id: LocalChannelId, command: Option<Vec<u8>>) -> Option<Channel> {
         let inbox = Arc::clone(&self.channels.get(&id)?.inbox);
-        Some(Channel::new(id, self.mailbox.upgrade()?, Arc::clone(&self.shared), inbox, command))
+        Some(Channel::new(
+            id,
+            self.mailbox.upgrade()?,
+            Arc::clone(&self.shared),
+            inbox,
+            command,
+        ))
     }
 
     pub(super) fn accept_session(&mut self, reply: oneshot::Sender<Channel>) {
@@ -332,7 +361,10 @@ impl Driver {
                 true
             }
             Request::ExitSignal { signal, .. } => {
-                self.set_exit(id, Exit::Signal(String::from_utf8_lossy(signal).into_owned()));
+                self.set_exit(
+                    id,
+                    Exit::Signal(String::from_utf8_lossy(signal).into_owned()),
+                );
                 true
             }
             _ => false,
@@ -345,8 +377,10 @@ impl Driver {
     /// Hands a session that now knows what it runs to whoever accepts; a second command on the
     /// same channel is refused.
     fn offer(&mut self, id: LocalChannelId, command: Option<Vec<u8>>) -> bool {
-        let is_fresh =
-            self.channels.get_mut(&id).is_some_and(|entry| std::mem::take(&mut entry.is_fresh));
+        let is_fresh = self
+            .channels
+            .get_mut(&id)
+            .is_some_and(|entry| std::mem::take(&mut entry.is_fresh));
         if is_fresh {
             self.offered.push_back((id, command));
             self.match_sessions();
@@ -370,7 +404,8 @@ impl Driver {
         request: Request<'_>,
         reply: Option<oneshot::Sender<bool>>,
     ) -> Result<(), ApiMisuse> {
-        self.engine.request(Instant::now(), id, request, reply.is_some())?;
+        self.engine
+            .request(Instant::now(), id, request, reply.is_some())?;
         if let (Some(entry), Some(reply)) = (self.channels.get_mut(&id), reply) {
             entry.answers.push_back(reply);
         }
@@ -388,7 +423,12 @@ impl Driver {
             drop(done.send(Err(ApiMisuse::UsedClosedChannel(id).into())));
             return;
         };
-        entry.writes.push_back(ParkedWrite { code, data, written: 0, done });
+        entry.writes.push_back(ParkedWrite {
+            code,
+            data,
+            written: 0,
+            done,
+        });
         if entry.writes.len() == 1 {
             self.unpark(id);
         }
@@ -396,7 +436,9 @@ impl Driver {
 
     /// Writes what waits, in order, as far as there is room.
     fn unpark(&mut self, id: LocalChannelId) {
-        let Some(entry) = self.channels.get_mut(&id) else { return };
+        let Some(entry) = self.channels.get_mut(&id) else {
+            return;
+        };
         while let Some(write) = entry.writes.front_mut() {
             let rest = write.data.get(write.written..).unwrap_or_default();
             let result = match self.engine.write(Instant::now(), id, write.code, rest) {

@@ -46,14 +46,17 @@ impl Options {
     /// `tracing` where the target `minissh::packets` is enabled at debug level.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let recorder = tracing::enabled!(target: "minissh::packets", tracing::Level::DEBUG)
-            .then(|| {
-                let log: Box<dyn Recorder> = Box::new(
-                    |entry| tracing::debug!(target: "minissh::packets", "{entry}"),
-                );
+        let recorder =
+            tracing::enabled!(target: "minissh::packets", tracing::Level::DEBUG).then(|| {
+                let log: Box<dyn Recorder> =
+                    Box::new(|entry| tracing::debug!(target: "minissh::packets", "{entry}"));
                 log
             });
-        Self { config, rng: None, recorder }
+        Self {
+            config,
+            rng: None,
+            recorder,
+        }
     }
 }
 
@@ -95,7 +98,9 @@ async fn start_tcp(
     verifier: Option<Verifier>,
 ) -> Result<Session, Error> {
     // Packets are whole when they leave us; waiting for more would only delay them.
-    stream.set_nodelay(true).map_err(Error::io("cannot set TCP_NODELAY"))?;
+    stream
+        .set_nodelay(true)
+        .map_err(Error::io("cannot set TCP_NODELAY"))?;
     start(stream, options, verifier).await
 }
 
@@ -113,16 +118,20 @@ where
 {
     let rng = match options.rng {
         Some(rng) => rng,
-        None => crypto::from_os().map_err(|error| {
-            Error::io("cannot get randomness")(std::io::Error::other(error))
-        })?,
+        None => crypto::from_os()
+            .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))?,
     };
     let engine = Engine::new(options.config, rng, options.recorder, Instant::now());
     let (mailbox, jobs) = mpsc::channel(MAILBOX_JOBS_MAX);
     let shared = Arc::new(Shared::default());
     let (ready, is_ready) = oneshot::channel();
-    let driver =
-        Driver::new(engine, Arc::clone(&shared), mailbox.downgrade(), verifier, ready);
+    let driver = Driver::new(
+        engine,
+        Arc::clone(&shared),
+        mailbox.downgrade(),
+        verifier,
+        ready,
+    );
     tokio::spawn(driver.run(stream, jobs));
     match is_ready.await {
         Ok(()) => Ok(Session { mailbox, shared }),
@@ -136,7 +145,8 @@ impl Session {
     /// # Errors
     /// [`Error::Misuse`] when a user is already set, [`Error::Ended`].
     pub async fn userauth_publickey(&self, user: &str, key: &SigningKey) -> Result<bool, Error> {
-        self.authenticate(user, Credential::Publickey(key.clone())).await
+        self.authenticate(user, Credential::Publickey(key.clone()))
+            .await
     }
 
     /// Logs in with a password: whether the server let us in.
@@ -145,7 +155,10 @@ impl Session {
     /// [`Error::Misuse`] when a user is already set, [`Error::Ended`].
     pub async fn userauth_password(&self, user: &str, password: &str) -> Result<bool, Error> {
         match Password::new(password.as_bytes()) {
-            Some(password) => self.authenticate(user, Credential::Password(password)).await,
+            Some(password) => {
+                self.authenticate(user, Credential::Password(password))
+                    .await
+            }
             // No server takes one this long.
             None => Ok(false),
         }
@@ -156,7 +169,9 @@ impl Session {
         let asked = self
             .ask(move |driver, reply| {
                 let (verdict, is_known) = oneshot::channel();
-                let asked = driver.engine.authenticate(Instant::now(), &user, &credential);
+                let asked = driver
+                    .engine
+                    .authenticate(Instant::now(), &user, &credential);
                 if asked.is_ok() {
                     driver.verdict = Some(verdict);
                 }
@@ -171,7 +186,8 @@ impl Session {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn banners(&self) -> Result<Vec<Vec<u8>>, Error> {
-        self.ask(|driver, reply| drop(reply.send(driver.take_banners()))).await
+        self.ask(|driver, reply| drop(reply.send(driver.take_banners())))
+            .await
     }
 
     /// As a server, lets `policy` decide until a user is in, and returns who that is.
@@ -179,7 +195,8 @@ impl Session {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn userauth_accept(&self, policy: AuthPolicy) -> Result<String, Error> {
-        self.ask(move |driver, reply| driver.set_policy(policy, reply)).await
+        self.ask(move |driver, reply| driver.set_policy(policy, reply))
+            .await
     }
 
     /// Opens a session channel.

@@ -22,13 +22,21 @@ impl AuthPolicy {
     pub fn publickey(
         callback: impl FnMut(&str, &PublicKey, bool) -> bool + Send + 'static,
     ) -> Self {
-        Self { publickey: Some(Box::new(callback)), password: None, banner: None }
+        Self {
+            publickey: Some(Box::new(callback)),
+            password: None,
+            banner: None,
+        }
     }
 
     /// By password.
     #[must_use]
     pub fn password(callback: impl FnMut(&str, &Password) -> bool + Send + 'static) -> Self {
-        Self { publickey: None, password: Some(Box::new(callback)), banner: None }
+        Self {
+            publickey: None,
+            password: Some(Box::new(callback)),
+            banner: None,
+        }
     }
 
     /// By password as well.
@@ -58,7 +66,11 @@ impl AuthPolicy {
         let (accept, key, is_final) = match &question.proof {
             Proof::Publickey { key, signed } => {
                 let ask = self.publickey.as_mut();
-                (ask.is_some_and(|ask| ask(user, key, *signed)), Some(key), *signed)
+                (
+                    ask.is_some_and(|ask| ask(user, key, *signed)),
+                    Some(key),
+                    *signed,
+                )
             }
             Proof::Password(password) => {
                 let ask = self.password.as_mut();
@@ -67,8 +79,11 @@ impl AuthPolicy {
         };
         // A probe that would do has no verdict yet.
         let has_verdict = is_final || !accept;
-        let banner =
-            self.banner.as_mut().filter(|_| has_verdict).and_then(|ask| ask(user, accept, key));
+        let banner = self
+            .banner
+            .as_mut()
+            .filter(|_| has_verdict)
+            .and_then(|ask| ask(user, accept, key));
         (AuthAnswer { accept, banner }, is_final)
     }
 }

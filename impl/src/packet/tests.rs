@@ -111,13 +111,25 @@ fn lengths_are_taken_up_to_their_bounds_and_not_past_them() {
     assert_eq!(read(&clear(12, 4, 11)), Ok(Some(7)));
     assert_eq!(
         read(&clear(4, 4, 3)),
-        Err(PacketFault::SentTooShort { length: 4, length_min: 12 })
+        Err(PacketFault::SentTooShort {
+            length: 4,
+            length_min: 12
+        })
     );
     let most = PACKET_LENGTH_MAX - 4;
-    assert_eq!(read(&clear(most, 4, most as usize - 1)), Ok(Some(most as usize - 5)));
+    assert_eq!(
+        read(&clear(most, 4, most as usize - 1)),
+        Ok(Some(most as usize - 5))
+    );
     let length = PACKET_LENGTH_MAX + 4;
-    assert_eq!(read(&clear(length, 4, 0)), Err(PacketFault::SentTooLong { length }));
-    assert_eq!(read(&clear(13, 4, 12)), Err(PacketFault::SentMisaligned { length: 13 }));
+    assert_eq!(
+        read(&clear(length, 4, 0)),
+        Err(PacketFault::SentTooLong { length })
+    );
+    assert_eq!(
+        read(&clear(13, 4, 12)),
+        Err(PacketFault::SentMisaligned { length: 13 })
+    );
 }
 
 #[test]
@@ -126,7 +138,10 @@ fn padding_is_taken_from_4_bytes_on_and_never_past_the_packet() {
     for padding in [0, 3, 12, 255] {
         assert_eq!(
             read(&clear(12, padding, 11)),
-            Err(PacketFault::SentWrongPadding { padding, length: 12 })
+            Err(PacketFault::SentWrongPadding {
+                padding,
+                length: 12
+            })
         );
     }
     assert_eq!(read(&clear(12, 11, 11)), Err(PacketFault::SentNoPayload));
@@ -134,7 +149,10 @@ fn padding_is_taken_from_4_bytes_on_and_never_past_the_packet() {
 
 #[test]
 fn a_length_past_the_bound_is_refused_before_its_bytes_are_waited_for() {
-    assert!(matches!(read(&[0xff; 4]), Err(PacketFault::SentTooLong { .. })));
+    assert!(matches!(
+        read(&[0xff; 4]),
+        Err(PacketFault::SentTooLong { .. })
+    ));
 }
 
 #[test]

@@ -50,7 +50,10 @@ impl Side {
         match &event {
             Event::HostKeyOffered(_) => self.engine.answer_host_key(now, true).unwrap(),
             Event::AuthAsked(_) => {
-                let yes = AuthAnswer { accept: true, banner: None };
+                let yes = AuthAnswer {
+                    accept: true,
+                    banner: None,
+                };
                 self.engine.answer_auth(now, &yes).unwrap();
             }
             _ => {}
@@ -60,7 +63,12 @@ impl Side {
 
     /// The packet log.
     pub(crate) fn log(&self) -> String {
-        self.trace.lock().unwrap().iter().map(|entry| format!("{entry}\n")).collect()
+        self.trace
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|entry| format!("{entry}\n"))
+            .collect()
     }
 }
 

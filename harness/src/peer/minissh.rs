@@ -1,0 +1,389 @@
+//! minissh as a peer, in this process. The only place where the harness uses its public API.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use minissh::crypto::{PublicKey, SigningKey, from_seed};
+use minissh::engine::{Config, Password};
+use minissh::keyfile::KeyFile;
+use minissh::net::{self, AuthPolicy, Channel, Error, Exit, Options, Session};
+use minissh::process;
+use minissh::trace::TraceEntry;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::catalogue::MINISSH;
+use super::{
+    Broken, Capabilities, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome,
+    KnownHost, Origin, Peer, PeerInfo, Reach, RunningServer, ServerRecord, ServerSetup, keys,
+};
+use crate::verdict::Log;
+
+/// The user of our server, who is whoever runs this program.
+const USER: &str = "drill";
+/// The password of [`USER`]. Public like the fixture keys.
+const PASSWORD: &str = "drill-fixture-password";
+
+/// How long a connection's end may take to be written down once its case is over.
+const WIND_UP: Duration = Duration::from_millis(500);
+
+/// What a connection of ours recorded.
+type Trace = Arc<Mutex<Vec<TraceEntry>>>;
+
+/// minissh in this process.
+pub struct Minissh {
+    info: PeerInfo,
+}
+
+impl Default for Minissh {
+    fn default() -> Self {
+        Self {
+            info: PeerInfo {
+                id: MINISSH.to_owned(),
+                version: format!("minissh {}", env!("CARGO_PKG_VERSION")),
+                origin: Origin::InProcess,
+                capabilities: Capabilities {
+                    server: true,
+                    client: true,
+                    server_password: true,
+                    client_password: true,
+                    strict_kex: true,
+                    multiplex: true,
+                },
+            },
+        }
+    }
+}
+
+impl Peer for Minissh {
+    fn info(&self) -> &PeerInfo {
+        &self.info
+    }
+
+    fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken> {
+        let ip = match setup.reachable_from {
+            Reach::Loopback => Ipv4Addr::LOCALHOST.into(),
+            Reach::Containers(ip) => ip,
+        };
+        Server::start(ip, setup.seed).map(|server| Box::new(server) as Box<dyn RunningServer>)
+    }
+
+    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken> {
+        let trace = Trace::default();
+        let runtime = runtime()?;
+        let work = tokio::time::timeout(job.deadline, run_job(job, &trace));
+        let end = match runtime.block_on(work) {
+            Ok(end) => end?,
+            Err(_) => ClientEnd::Failed(format!("still busy after {:?}", job.deadline)),
+        };
+        runtime.shutdown_background();
+        Ok(ClientRecord {
+            end,
+            logs: Vec::new(),
+            trace: taken(&trace),
+        })
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Loopback
+    }
+}
+
+fn runtime() -> Result<Runtime, Broken> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| broken("cannot start a runtime", &error))
+}
+
+fn broken(doing: &str, error: &dyn std::fmt::Display) -> Broken {
+    Broken {
+        what: format!("{doing}: {error}"),
+        hint: None,
+    }
+}
+
+fn key(text: &str) -> Result<SigningKey, Broken> {
+    KeyFile::parse(text, Path::new("fixtures/keys"))
+        .map(|file| file.key)
+        .map_err(|error| broken("cannot read a fixture key", &error))
+}
+
+fn taken(trace: &Trace) -> Vec<TraceEntry> {
+    std::mem::take(&mut *trace.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Everything of ours that is random comes from the seed, and everything on the wire is recorded.
+fn options(config: Config, seed: u64, trace: &Trace) -> Options {
+    let trace = Arc::clone(trace);
+    let record = move |entry| {
+        trace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(entry);
+    };
+    Options {
+        config,
+        rng: Some(from_seed(seed)),
+        recorder: Some(Box::new(record)),
+    }
+}
+
+// The client.
+
+async fn run_job(job: &ClientJob, trace: &Trace) -> Result<ClientEnd, Broken> {
+    let believed = believed_host_key(job.known_host)?;
+    let user_key = key(keys::USER)?;
+    Ok(match log_in(job, believed, &user_key, trace).await {
+        Ok(Some(session)) => match run_execs(&session, &job.execs).await {
+            Ok(outcomes) => {
+                session.disconnect().await;
+                ClientEnd::Done(outcomes)
+            }
+            Err(error) => ClientEnd::Failed(error.to_string()),
+        },
+        Ok(None) => ClientEnd::AuthFailed,
+        Err(Error::HostKeyRefused) => ClientEnd::RefusedHostKey,
+        Err(error) => ClientEnd::Failed(error.to_string()),
+    })
+}
+
+fn believed_host_key(known: KnownHost) -> Result<Option<PublicKey>, Broken> {
+    Ok(match known {
+        KnownHost::Right => Some(key(keys::HOST)?.public_key()),
+        KnownHost::Other => Some(key(keys::OTHER_HOST)?.public_key()),
+        KnownHost::Unknown => None,
+    })
+}
+
+/// The session, or nothing if the server did not let us in.
+async fn log_in(
+    job: &ClientJob,
+    believed: Option<PublicKey>,
+    user_key: &SigningKey,
+    trace: &Trace,
+) -> Result<Option<Session>, Error> {
+    let options = options(Config::client(), job.seed, trace);
+    let addr = (job.host.as_str(), job.port);
+    let session = net::connect(addr, options, move |key| {
+        believed.is_some_and(|known| known == *key)
+    })
+    .await?;
+    let accepted = match &job.credential {
+        Credential::Publickey => session.userauth_publickey(&job.user, user_key).await?,
+        Credential::Password(password) => session.userauth_password(&job.user, password).await?,
+    };
+    if !accepted {
+        session.disconnect().await;
+    }
+    Ok(accepted.then_some(session))
+}
+
+/// All at once, each on a channel of its own.
+async fn run_execs(session: &Session, execs: &[Exec]) -> Result<Vec<ExecOutcome>, Error> {
+    let mut running = JoinSet::new();
+    for (at, exec) in execs.iter().cloned().enumerate() {
+        let session = session.clone();
+        running.spawn(async move { run_exec(&session, &exec).await.map(|outcome| (at, outcome)) });
+    }
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = running.join_next().await {
+        outcomes
+            .push(outcome.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
+    }
+    outcomes.sort_by_key(|(at, _)| *at);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+async fn run_exec(session: &Session, exec: &Exec) -> Result<ExecOutcome, Error> {
+    let channel = session.channel_exec(&exec.command).await?;
+    let send = async {
+        // The command may end before it has read everything.
+        if let Some(stdin) = &exec.stdin
+            && channel.write(stdin).await.is_err()
+        {
+            return;
+        }
+        let _ = channel.eof().await;
+    };
+    let ((), output) = tokio::join!(send, read_all(&channel));
+    let (stdout, stderr) = output?;
+    channel.close().await?;
+    let exit_status = match channel.wait().await {
+        Some(Exit::Status(status)) => Some(status),
+        Some(Exit::Signal(_)) | None => None,
+    };
+    Ok(ExecOutcome {
+        stdout,
+        stderr,
+        exit_status,
+    })
+}
+
+async fn read_all(channel: &Channel) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    while let Some(data) = channel.read().await? {
+        match data.code {
+            None => stdout.extend(data.bytes),
+            Some(_) => stderr.extend(data.bytes),
+        }
+    }
+    Ok((stdout, stderr))
+}
+
+// The server.
+
+/// A server on a thread of its own; dropping it ends its connections and their programs.
+struct Server {
+    addr: SocketAddr,
+    trace: Trace,
+    log: Arc<Mutex<String>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(ip: IpAddr, seed: u64) -> Result<Self, Broken> {
+        let (runtime, host_key, user_key) =
+            (runtime()?, key(keys::HOST)?, key(keys::USER)?.public_key());
+        let listener = runtime
+            .block_on(TcpListener::bind((ip, 0)))
+            .map_err(|error| broken(&format!("cannot listen at {ip}"), &error))?;
+        let addr = listener
+            .local_addr()
+            .map_err(|error| broken("cannot tell where it listens", &error))?;
+        let (stop, is_stopped) = oneshot::channel();
+        let (trace, log) = (Trace::default(), Arc::<Mutex<String>>::default());
+        let host = Host {
+            host_key,
+            user_key,
+            trace: Arc::clone(&trace),
+            log: Arc::clone(&log),
+        };
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(host.serve(&listener, seed, is_stopped));
+            runtime.shutdown_background();
+        });
+        Ok(Self {
+            addr,
+            trace,
+            log,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    fn wind_up(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server's thread has been printed, and shows in what the case saw.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.wind_up();
+    }
+}
+
+impl RunningServer for Server {
+    fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    fn user(&self) -> &'static str {
+        USER
+    }
+
+    fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    fn finish(mut self: Box<Self>) -> ServerRecord {
+        self.wind_up();
+        let text = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
+        ServerRecord {
+            logs: vec![Log {
+                name: "minissh server".to_owned(),
+                text,
+            }],
+            trace: taken(&self.trace),
+        }
+    }
+}
+
+/// What every connection of a server shares.
+#[derive(Clone)]
+struct Host {
+    host_key: SigningKey,
+    user_key: PublicKey,
+    trace: Trace,
+    log: Arc<Mutex<String>>,
+}
+
+impl Host {
+    async fn serve(&self, listener: &TcpListener, seed: u64, mut stop: oneshot::Receiver<()>) {
+        let mut connections = JoinSet::new();
+        let mut number = 0;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let host = self.clone();
+                        let seed = seed.wrapping_add(number);
+                        number += 1;
+                        connections.spawn(async move {
+                            let end = host.attend(stream, seed).await;
+                            host.note(&format!("connection {number}: {end}"));
+                        });
+                    }
+                    Err(error) => self.note(&format!("cannot accept: {error}")),
+                },
+                _ = &mut stop => break,
+            }
+        }
+        let all = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(WIND_UP, all).await;
+    }
+
+    fn note(&self, line: &str) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_str(line);
+        log.push('\n');
+    }
+
+    /// Serves one connection to its end, and says how it ended.
+    async fn attend(&self, stream: tokio::net::TcpStream, seed: u64) -> Error {
+        let options = options(Config::server(self.host_key.clone()), seed, &self.trace);
+        let session = match net::accept(stream, options).await {
+            Ok(session) => session,
+            Err(error) => return error,
+        };
+        if let Err(error) = session.userauth_accept(self.policy()).await {
+            return error;
+        }
+        loop {
+            match session.channel_accept().await {
+                // How a program ended is the client's to report.
+                Ok(channel) => drop(tokio::spawn(async move { process::run_on(&channel).await })),
+                Err(error) => return error,
+            }
+        }
+    }
+
+    fn policy(&self) -> AuthPolicy {
+        let user_key = self.user_key.clone();
+        AuthPolicy::publickey(move |user, key, _| user == USER && *key == user_key).or_password(
+            |user, password| {
+                user == USER && Password::new(PASSWORD.as_bytes()).as_ref() == Some(password)
+            },
+        )
+    }
+}

@@ -1,0 +1,545 @@
+//! The table of verbs: every message a scenario can name, with its fields in wire order.
+//!
+//! The one place that knows them. The checker refuses what is not here, the scripted endpoint
+//! encodes and decodes by it, and the reference in `scenarios/README.md` is compared with it.
+
+use minissh::msg::MessageId;
+
+use crate::scenario::FieldTest;
+
+/// A message as scenarios name it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verb {
+    /// `channel-open`.
+    pub name: &'static str,
+    /// Its number; `None` for what is not a message, or not a known one.
+    pub message: Option<MessageId>,
+    /// Who sends it when nobody misbehaves.
+    pub sender: Sender,
+    /// Peers send it unasked, so it is passed over unless a step names it or is `strict`.
+    pub ambient: bool,
+    /// Its fields, in wire order, then those that are not on the wire.
+    pub fields: &'static [FieldSpec],
+}
+
+/// Who sends a message when nobody misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Only a client.
+    Client,
+    /// Only a server.
+    Server,
+    /// Both.
+    Either,
+}
+
+/// One field of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FieldSpec {
+    /// `recipient`.
+    pub name: &'static str,
+    /// What it is on the wire.
+    pub kind: Kind,
+    /// Present only under this condition.
+    pub when: Option<When>,
+    /// How much of it a trace shows.
+    pub shown: Shown,
+}
+
+/// How much of a field a trace shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The value, cut when it is long.
+    Value,
+    /// Its length: it may be a keystroke or a file.
+    Length,
+    /// Nothing: it may be a password.
+    Nothing,
+}
+
+/// A field is present when an earlier text field has one of these values, or an earlier boolean
+/// is set (`yes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// The earlier field.
+    pub field: &'static str,
+    /// Its values.
+    pub is: &'static [&'static str],
+}
+
+/// What a field is, on the wire and in a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The identification line without its line end; may stand alone as the first word.
+    Line,
+    /// So many bytes without a length.
+    Fixed(usize),
+    /// A boolean: `yes` or `no`.
+    Boolean,
+    /// A uint32.
+    Uint32,
+    /// The uint32 of RFC 4253 §11.4, for which `last` is the last packet that we sent.
+    SequenceNumber,
+    /// A string shown as text.
+    Text,
+    /// A string shown as hex.
+    Blob,
+    /// A name-list.
+    Names,
+    /// Everything to the end of the payload.
+    Rest,
+    /// Bytes of padding, which no `<` line can ask for.
+    PaddingBytes,
+    /// Not on the wire: how the message is made.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// Whether it is in the payload, where a trace and a `<` line can see it.
+    #[must_use]
+    pub fn is_on_the_wire(self) -> bool {
+        !matches!(self, Self::Choice(_) | Self::PaddingBytes)
+    }
+
+    /// What a scenario may write for it, for the reference and for errors.
+    #[must_use]
+    pub fn notation(self) -> String {
+        match self {
+            Self::Line => "text".to_owned(),
+            Self::Fixed(bytes) => format!("{bytes} bytes as `#` and hex"),
+            Self::Boolean => "`yes` or `no`".to_owned(),
+            Self::Uint32 => "a number from 0 to 4294967295".to_owned(),
+            Self::SequenceNumber => "a number from 0 to 4294967295, or `last`".to_owned(),
+            Self::Text => "text, or bytes as `#` and hex".to_owned(),
+            Self::Blob | Self::Rest => "bytes as `#` and hex, or quoted text".to_owned(),
+            Self::Names => "names with commas between".to_owned(),
+            Self::PaddingBytes => "a number from 0 to 255".to_owned(),
+            Self::Choice(words) => words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(" or "),
+        }
+    }
+
+    /// Whether `~` means something for it.
+    #[must_use]
+    pub fn has_contains(self) -> bool {
+        matches!(self, Self::Line | Self::Text | Self::Names)
+    }
+}
+
+impl Verb {
+    /// The verb of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        VERBS.iter().copied().find(|verb| verb.name == name)
+    }
+
+    /// The verb for a message number; [`Verb::raw`] for one that no verb has.
+    #[must_use]
+    pub fn of(message: MessageId) -> &'static Self {
+        VERBS
+            .iter()
+            .copied()
+            .find(|verb| verb.message == Some(message))
+            .unwrap_or_else(|| Self::raw())
+    }
+
+    /// A payload as bytes: what we write by hand, and what nobody can decode.
+    #[must_use]
+    pub fn raw() -> &'static Self {
+        &RAW
+    }
+
+    /// The field of that name. A name may stand for several wire fields of which at most one is
+    /// present in a message; all of them have the same kind.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static FieldSpec> {
+        let framing: &[FieldSpec] = if self.is_packet() { &FRAMING } else { &[] };
+        self.fields
+            .iter()
+            .chain(framing)
+            .find(|field| field.name == name)
+    }
+
+    /// Whether it travels in a packet, as all but the lines before the packets do.
+    #[must_use]
+    pub fn is_packet(&self) -> bool {
+        self.unnamed_field().is_none()
+    }
+
+    /// The field that may stand first on the line without its name.
+    #[must_use]
+    pub fn unnamed_field(&self) -> Option<&'static FieldSpec> {
+        self.fields.first().filter(|field| field.kind == Kind::Line)
+    }
+
+    /// A default way to compare for a word that stands without `=`: an ident is a glob.
+    pub(super) fn unnamed_test(text: String) -> FieldTest {
+        FieldTest::Contains(text)
+    }
+}
+
+const fn field(name: &'static str, kind: Kind) -> FieldSpec {
+    FieldSpec {
+        name,
+        kind,
+        when: None,
+        shown: Shown::Value,
+    }
+}
+
+impl FieldSpec {
+    const fn when(self, field: &'static str, is: &'static [&'static str]) -> Self {
+        Self {
+            when: Some(When { field, is }),
+            ..self
+        }
+    }
+
+    const fn shown(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+}
+
+const fn verb(
+    name: &'static str,
+    message: MessageId,
+    sender: Sender,
+    fields: &'static [FieldSpec],
+) -> Verb {
+    Verb {
+        name,
+        message: Some(message),
+        sender,
+        ambient: false,
+        fields,
+    }
+}
+
+const fn ambient(name: &'static str, message: MessageId, fields: &'static [FieldSpec]) -> Verb {
+    Verb {
+        name,
+        message: Some(message),
+        sender: Sender::Either,
+        ambient: true,
+        fields,
+    }
+}
+
+/// Fields of messages about one channel begin with this.
+const RECIPIENT: FieldSpec = field("recipient", Kind::Uint32);
+
+/// What can be said of the packet around any message.
+static FRAMING: [FieldSpec; 2] = [
+    field("padding", Kind::PaddingBytes),
+    field("tag", Kind::Choice(&["right", "flipped"])),
+];
+
+/// Whose signature a message carries; the fixture keys hold one more than is right.
+const SIGNED_BY: FieldSpec = field("signed-by", Kind::Choice(&["right-key", "other-key"]));
+
+/// How a line of text ends.
+const LINE_END: FieldSpec = field("end", Kind::Choice(&["crlf", "lf", "cr", "none"]));
+
+/// A line before the identification, RFC 4253 §4.2.
+static LINE: Verb = Verb {
+    name: "line",
+    message: None,
+    sender: Sender::Server,
+    ambient: true,
+    fields: &[field("text", Kind::Line), LINE_END],
+};
+
+/// The identification line of RFC 4253 §4.2, which is not a packet.
+static IDENT: Verb = Verb {
+    name: "ident",
+    message: None,
+    sender: Sender::Either,
+    ambient: false,
+    fields: &[field("line", Kind::Line), LINE_END],
+};
+
+static RAW: Verb = Verb {
+    name: "raw",
+    message: None,
+    sender: Sender::Either,
+    ambient: false,
+    fields: &[field("payload", Kind::Rest)],
+};
+
+/// Every verb, by message number, the lines before the packets first and `raw` last.
+pub static VERBS: [&Verb; 35] = [
+    &LINE,
+    &IDENT,
+    &verb(
+        "disconnect",
+        MessageId::DISCONNECT,
+        Sender::Either,
+        &[
+            field("reason", Kind::Uint32),
+            field("description", Kind::Text),
+            field("language", Kind::Text),
+        ],
+    ),
+    &ambient("ignore", MessageId::IGNORE, &[field("data", Kind::Text)]),
+    &verb(
+        "unimplemented",
+        MessageId::UNIMPLEMENTED,
+        Sender::Either,
+        &[field("sequence", Kind::SequenceNumber)],
+    ),
+    &ambient(
+        "debug",
+        MessageId::DEBUG,
+        &[
+            field("display", Kind::Boolean),
+            field("text", Kind::Text),
+            field("language", Kind::Text),
+        ],
+    ),
+    &verb(
+        "service-request",
+        MessageId::SERVICE_REQUEST,
+        Sender::Client,
+        &[field("service", Kind::Text)],
+    ),
+    &verb(
+        "service-accept",
+        MessageId::SERVICE_ACCEPT,
+        Sender::Server,
+        &[field("service", Kind::Text)],
+    ),
+    &ambient(
+        "ext-info",
+        MessageId::EXT_INFO,
+        &[
+            field("count", Kind::Uint32),
+            field("extensions", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "kexinit",
+        MessageId::KEXINIT,
+        Sender::Either,
+        &[
+            field("cookie", Kind::Fixed(16)),
+            field("kex", Kind::Names),
+            field("host-key", Kind::Names),
+            field("cipher-c2s", Kind::Names),
+            field("cipher-s2c", Kind::Names),
+            field("mac-c2s", Kind::Names),
+            field("mac-s2c", Kind::Names),
+            field("compression-c2s", Kind::Names),
+            field("compression-s2c", Kind::Names),
+            field("language-c2s", Kind::Names),
+            field("language-s2c", Kind::Names),
+            field("first-kex-packet-follows", Kind::Boolean),
+            field("reserved", Kind::Uint32),
+        ],
+    ),
+    &verb("newkeys", MessageId::NEWKEYS, Sender::Either, &[]),
+    &verb(
+        "ecdh-init",
+        MessageId::KEX_ECDH_INIT,
+        Sender::Client,
+        &[field("share", Kind::Blob)],
+    ),
+    &verb(
+        "ecdh-reply",
+        MessageId::KEX_ECDH_REPLY,
+        Sender::Server,
+        &[
+            field("host-key", Kind::Blob),
+            field("share", Kind::Blob),
+            field("signature", Kind::Blob),
+            field(
+                "shared-secret",
+                Kind::Choice(&["any", "leading-zero", "high-bit"]),
+            ),
+            SIGNED_BY,
+        ],
+    ),
+    &verb(
+        "userauth-request",
+        MessageId::USERAUTH_REQUEST,
+        Sender::Client,
+        &[
+            field("user", Kind::Text),
+            field("service", Kind::Text),
+            field("method", Kind::Text),
+            field("signed", Kind::Boolean).when("method", &["publickey"]),
+            field("algorithm", Kind::Text).when("method", &["publickey"]),
+            field("key", Kind::Blob).when("method", &["publickey"]),
+            field("signature", Kind::Blob).when("signed", &["yes"]),
+            field("change", Kind::Boolean).when("method", &["password"]),
+            field("password", Kind::Text)
+                .when("method", &["password"])
+                .shown(Shown::Nothing),
+            field("new-password", Kind::Text)
+                .when("change", &["yes"])
+                .shown(Shown::Nothing),
+            // Methods that nobody here knows carry whatever they carry.
+            field("rest", Kind::Rest).shown(Shown::Nothing),
+            SIGNED_BY,
+        ],
+    ),
+    &verb(
+        "userauth-failure",
+        MessageId::USERAUTH_FAILURE,
+        Sender::Server,
+        &[
+            field("methods", Kind::Names),
+            field("partial-success", Kind::Boolean),
+        ],
+    ),
+    &verb(
+        "userauth-success",
+        MessageId::USERAUTH_SUCCESS,
+        Sender::Server,
+        &[],
+    ),
+    &ambient(
+        "userauth-banner",
+        MessageId::USERAUTH_BANNER,
+        &[field("text", Kind::Text), field("language", Kind::Text)],
+    ),
+    &verb(
+        "userauth-pk-ok",
+        MessageId::USERAUTH_PK_OK,
+        Sender::Server,
+        &[field("algorithm", Kind::Text), field("key", Kind::Blob)],
+    ),
+    &ambient(
+        "global-request",
+        MessageId::GLOBAL_REQUEST,
+        &[
+            field("request", Kind::Text),
+            field("want-reply", Kind::Boolean),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "request-success",
+        MessageId::REQUEST_SUCCESS,
+        Sender::Either,
+        &[field("rest", Kind::Rest)],
+    ),
+    &verb(
+        "request-failure",
+        MessageId::REQUEST_FAILURE,
+        Sender::Either,
+        &[],
+    ),
+    &verb(
+        "channel-open",
+        MessageId::CHANNEL_OPEN,
+        Sender::Either,
+        &[
+            field("type", Kind::Text),
+            field("sender", Kind::Uint32),
+            field("window", Kind::Uint32),
+            field("packet-max", Kind::Uint32),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "channel-open-confirmation",
+        MessageId::CHANNEL_OPEN_CONFIRMATION,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("sender", Kind::Uint32),
+            field("window", Kind::Uint32),
+            field("packet-max", Kind::Uint32),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "channel-open-failure",
+        MessageId::CHANNEL_OPEN_FAILURE,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("reason", Kind::Uint32),
+            field("description", Kind::Text),
+            field("language", Kind::Text),
+        ],
+    ),
+    &ambient(
+        "channel-window-adjust",
+        MessageId::CHANNEL_WINDOW_ADJUST,
+        &[RECIPIENT, field("add", Kind::Uint32)],
+    ),
+    &verb(
+        "channel-data",
+        MessageId::CHANNEL_DATA,
+        Sender::Either,
+        &[RECIPIENT, field("data", Kind::Text).shown(Shown::Length)],
+    ),
+    &verb(
+        "channel-extended-data",
+        MessageId::CHANNEL_EXTENDED_DATA,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("code", Kind::Uint32),
+            field("data", Kind::Text).shown(Shown::Length),
+        ],
+    ),
+    &verb(
+        "channel-eof",
+        MessageId::CHANNEL_EOF,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &verb(
+        "channel-close",
+        MessageId::CHANNEL_CLOSE,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &verb(
+        "channel-request",
+        MessageId::CHANNEL_REQUEST,
+        Sender::Either,
+        &[
+            RECIPIENT,
+            field("type", Kind::Text),
+            field("want-reply", Kind::Boolean),
+            field("command", Kind::Text).when("type", &["exec"]),
+            field("subsystem", Kind::Text).when("type", &["subsystem"]),
+            field("status", Kind::Uint32).when("type", &["exit-status"]),
+            field("signal", Kind::Text).when("type", &["signal", "exit-signal"]),
+            field("core-dumped", Kind::Boolean).when("type", &["exit-signal"]),
+            field("message", Kind::Text).when("type", &["exit-signal"]),
+            field("language", Kind::Text).when("type", &["exit-signal"]),
+            field("variable", Kind::Text).when("type", &["env"]),
+            field("value", Kind::Text)
+                .when("type", &["env"])
+                .shown(Shown::Nothing),
+            field("rest", Kind::Rest),
+        ],
+    ),
+    &verb(
+        "channel-success",
+        MessageId::CHANNEL_SUCCESS,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &verb(
+        "channel-failure",
+        MessageId::CHANNEL_FAILURE,
+        Sender::Either,
+        &[RECIPIENT],
+    ),
+    &ambient("ping", MessageId::PING, &[field("data", Kind::Text)]),
+    &verb(
+        "pong",
+        MessageId::PONG,
+        Sender::Either,
+        &[field("data", Kind::Text)],
+    ),
+    &RAW,
+];

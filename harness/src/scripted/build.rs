@@ -1,0 +1,247 @@
+//! What to send: the scenario's fields, and for all others what a well-behaved endpoint sends.
+
+use minissh::crypto::SigningKey;
+use minissh::msg::names::{
+    CHACHA20_POLY1305_OPENSSH, CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH, KEEPALIVE_OPENSSH,
+    KEX_STRICT_C, KEX_STRICT_S, NONE, SESSION, SSH_CONNECTION, SSH_ED25519, SSH_USERAUTH,
+};
+use minissh::wire::Writer;
+use rand_core::Rng as _;
+
+use super::endpoint::Endpoint;
+use super::exchange::{SecretForm, grind};
+use super::message::{Message, bytes_of};
+use super::packets::Framing;
+use super::{Role, Stop};
+use crate::scenario::verbs::{FieldSpec, Kind, Verb};
+use crate::scenario::{Send, Value};
+
+/// The window we grant, in bytes: as much as OpenSSH does.
+const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
+
+/// The longest data we take in one message, in bytes: as OpenSSH.
+const DATA_BYTES_MAX: u64 = 32 * 1024;
+
+/// Our number for the session channel. Not zero, so that a peer who mixes up the two is found out.
+pub(super) const LOCAL_CHANNEL: u32 = 3;
+
+impl Endpoint<'_> {
+    /// The message of a `>` line.
+    pub(super) fn build(&mut self, send: &Send) -> Result<Message, Stop> {
+        let verb = Verb::named(&send.verb).ok_or_else(|| {
+            Stop::broken(format!(
+                "there is no verb `{}`, and the checker let it pass",
+                send.verb
+            ))
+        })?;
+        let mut message = Message::new(verb);
+        for field in verb.fields {
+            if !field.kind.is_on_the_wire() || !message.has(field) {
+                continue;
+            }
+            let value = match send.fields.iter().find(|set| set.name == field.name) {
+                Some(set) => self.resolve(field, &set.value),
+                None => self.usual(field, &message, send)?,
+            };
+            self.note_built(field, &value, verb);
+            message.fields.push((field, value));
+        }
+        Ok(message)
+    }
+
+    /// `last` becomes the number it stands for.
+    fn resolve(&self, field: &FieldSpec, value: &Value) -> Value {
+        match (field.kind, value) {
+            (Kind::SequenceNumber, Value::Text(_)) => {
+                Value::Number(self.last_sequence_number.into())
+            }
+            _ => value.clone(),
+        }
+    }
+
+    /// Shares and host keys enter the exchange hash as they are sent, forged or not.
+    fn note_built(&mut self, field: &FieldSpec, value: &Value, verb: &Verb) {
+        match (verb.name, field.name) {
+            ("ecdh-init" | "ecdh-reply", "share") => {
+                self.ours.share = Some(bytes_of(value).to_vec());
+            }
+            ("ecdh-reply", "host-key") => self.ours.host_key = bytes_of(value).to_vec(),
+            _ => {}
+        }
+    }
+
+    /// What belongs in a field of which the scenario says nothing.
+    fn usual(&mut self, field: &FieldSpec, so_far: &Message, send: &Send) -> Result<Value, Stop> {
+        Ok(match (so_far.verb.name, field.name) {
+            ("ident", "line") => text("SSH-2.0-scripted"),
+            ("kexinit", name) => self.usual_of_kexinit(name, field.kind),
+            ("ecdh-init" | "ecdh-reply", "share") => self.fresh_share(send)?,
+            ("ecdh-reply", "host-key") => Value::Bytes(self.setup.keys.host.public_key().to_blob()),
+            ("ecdh-reply", "signature") => self.host_signature(send)?,
+            ("userauth-request", name) => self.usual_of_userauth_request(name, so_far, send),
+            ("userauth-pk-ok", "algorithm") => text(SSH_ED25519),
+            ("userauth-pk-ok", "key") => Value::Bytes(self.setup.keys.user.public_key().to_blob()),
+            ("userauth-failure", "methods") => names(&["publickey", "password"]),
+            ("service-request" | "service-accept", "service") => text(SSH_USERAUTH),
+            ("global-request", "request") => text(KEEPALIVE_OPENSSH),
+            ("global-request", "want-reply") => Value::Flag(true),
+            ("channel-open", "type") => text(SESSION),
+            (_, "sender") => Value::Number(LOCAL_CHANNEL.into()),
+            (_, "recipient") => Value::Number(self.channel.remote.into()),
+            (_, "window") => Value::Number(WINDOW_BYTES),
+            (_, "packet-max") => Value::Number(DATA_BYTES_MAX),
+            ("channel-request", "type") => text(if self.role == Role::Client {
+                "exec"
+            } else {
+                "exit-status"
+            }),
+            // Reads until we say EOF, so that it runs as long as the scenario wants.
+            ("channel-request", "command") => text("cat"),
+            ("channel-request", "want-reply") => Value::Flag(self.role == Role::Client),
+            // RFC 4254: stderr (§5.2), and administratively prohibited (§5.1).
+            ("channel-extended-data", "code") | ("channel-open-failure", "reason") => {
+                Value::Number(1)
+            }
+            // RFC 4253 §11.1: by application.
+            ("disconnect", "reason") => Value::Number(11),
+            (_, _) => empty(field.kind),
+        })
+    }
+
+    fn usual_of_kexinit(&mut self, name: &str, kind: Kind) -> Value {
+        let marker = if self.role == Role::Client {
+            KEX_STRICT_C
+        } else {
+            KEX_STRICT_S
+        };
+        match name {
+            "cookie" => {
+                let mut cookie = [0; 16];
+                self.rng.fill_bytes(&mut cookie);
+                Value::Bytes(cookie.to_vec())
+            }
+            "kex" => names(&[CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH, marker]),
+            "host-key" => names(&[SSH_ED25519]),
+            "cipher-c2s" | "cipher-s2c" => names(&[CHACHA20_POLY1305_OPENSSH]),
+            // Not used with this cipher; some implementations want a name all the same.
+            "mac-c2s" | "mac-s2c" => names(&["hmac-sha2-256"]),
+            "compression-c2s" | "compression-s2c" => names(&[NONE]),
+            _ => empty(kind),
+        }
+    }
+
+    /// A fresh ephemeral key; a server's may be chosen for the secret it leads to.
+    fn fresh_share(&mut self, send: &Send) -> Result<Value, Stop> {
+        let form = match choice(send, "shared-secret") {
+            Some(b"leading-zero") => SecretForm::LeadingZero,
+            Some(b"high-bit") => SecretForm::HighBit,
+            _ => SecretForm::Any,
+        };
+        // A client sends its share first; any that is not of low order will do to try with.
+        let any_share = minissh::crypto::EphemeralKey::generate(&mut self.rng);
+        let their_share = self.theirs.share.as_deref().unwrap_or(any_share.share());
+        let key = grind(form, their_share, &mut self.rng).ok_or_else(|| {
+            Stop::subject("a share that no key makes a usable secret with".to_owned())
+        })?;
+        let share = key.share().to_vec();
+        self.ephemeral = Some(key);
+        Ok(Value::Bytes(share))
+    }
+
+    /// As a server: finishes the exchange and signs its hash.
+    fn host_signature(&mut self, send: &Send) -> Result<Value, Stop> {
+        let (Some(key), Some(share)) = (&self.ephemeral, &self.theirs.share) else {
+            return Ok(Value::Bytes(
+                self.signer(send, &self.setup.keys.host).sign(&[0; 32]),
+            ));
+        };
+        let secret = key
+            .agree(share)
+            .map_err(|fault| Stop::subject(fault.to_string()))?;
+        let host_key = self.ours.host_key.clone();
+        let exchange = self.finish_exchange(&secret, &host_key);
+        Ok(Value::Bytes(
+            self.signer(send, &self.setup.keys.host)
+                .sign(&exchange.hash),
+        ))
+    }
+
+    fn usual_of_userauth_request(&self, name: &str, so_far: &Message, send: &Send) -> Value {
+        let key = &self.setup.keys.user;
+        match name {
+            "user" => text(&self.setup.user),
+            "service" => text(SSH_CONNECTION),
+            "method" => text("publickey"),
+            "signed" => Value::Flag(true),
+            "algorithm" => text(SSH_ED25519),
+            "key" => Value::Bytes(key.public_key().to_blob()),
+            "signature" => {
+                let signed = self.signed_data(&so_far.encode());
+                Value::Bytes(self.signer(send, key).sign(&signed))
+            }
+            "password" => text(&self.setup.password),
+            "change" => Value::Flag(false),
+            _ => Value::Bytes(Vec::new()),
+        }
+    }
+
+    /// What a user's signature covers (RFC 4252 §7): the session identifier, then the request up
+    /// to the signature.
+    pub(super) fn signed_data(&self, request: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer
+            .string(self.session_id.as_ref().map_or(&[][..], |id| &id[..]))
+            .raw(request);
+        writer.into_bytes()
+    }
+
+    fn signer<'k>(&'k self, send: &Send, right: &'k SigningKey) -> &'k SigningKey {
+        match choice(send, "signed-by") {
+            Some(b"other-key") => &self.setup.keys.other,
+            _ => right,
+        }
+    }
+}
+
+/// What the scenario says of the packet.
+pub(super) fn framing(send: &Send) -> Framing {
+    let padding = send.fields.iter().find(|field| field.name == "padding");
+    let padding_bytes = padding.and_then(|field| match field.value {
+        Value::Number(number) => u8::try_from(number).ok(),
+        _ => None,
+    });
+    Framing {
+        padding_bytes,
+        flips_tag: choice(send, "tag") == Some(b"flipped"),
+    }
+}
+
+fn choice<'s>(send: &'s Send, name: &str) -> Option<&'s [u8]> {
+    send.fields
+        .iter()
+        .find(|field| field.name == name)
+        .map(|field| bytes_of(&field.value))
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.as_bytes().to_vec())
+}
+
+fn names(names: &[&str]) -> Value {
+    Value::Names(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn empty(kind: Kind) -> Value {
+    match kind {
+        Kind::Boolean => Value::Flag(false),
+        Kind::Uint32 | Kind::SequenceNumber => Value::Number(0),
+        Kind::Names => Value::Names(Vec::new()),
+        Kind::Fixed(bytes) => Value::Bytes(vec![0; bytes]),
+        Kind::Text
+        | Kind::Line
+        | Kind::Blob
+        | Kind::Rest
+        | Kind::PaddingBytes
+        | Kind::Choice(_) => Value::Bytes(Vec::new()),
+    }
+}

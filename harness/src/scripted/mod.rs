@@ -1,0 +1,282 @@
+//! The scripted endpoint: plays the lines of a scenario against a subject, in either role, and
+//! misbehaves where and only where a line says so.
+//!
+//! It has its own framing, exchange hash and codec, made from the library's primitives: a subject
+//! that shares the library must not share its mistakes with its judge. The engine is not used at
+//! all. It knows nothing of peers, containers or reports.
+
+mod behave;
+mod build;
+mod endpoint;
+mod exchange;
+mod judge;
+mod link;
+mod message;
+mod packets;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use minissh::crypto::SigningKey;
+
+use crate::peer::Broken;
+use crate::scenario::{Closed, Expect, Level, Scenario, Step, StepKind};
+use crate::verdict::{Failure, Outcome, Verdict};
+use endpoint::Endpoint;
+use link::Link;
+
+/// The role of the scripted endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It connected; the subject is a server.
+    Client,
+    /// It accepted; the subject is a client.
+    Server,
+}
+
+impl Role {
+    /// Mixed into the seed, lest two ends of one case draw the same keys.
+    fn salt(self) -> u64 {
+        u64::from_be_bytes(match self {
+            Self::Client => *b"s-client",
+            Self::Server => *b"s-server",
+        })
+    }
+}
+
+/// Time since the connection began, for the trace only.
+pub type Clock = Arc<dyn Fn() -> Duration + std::marker::Send + Sync>;
+
+/// The keys of a case.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// As a server: our host key.
+    pub host: SigningKey,
+    /// As a client: our user key. As a server: the key that lets the user in.
+    pub user: SigningKey,
+    /// A key that is never right.
+    pub other: SigningKey,
+}
+
+/// What the endpoint is told beside the scenario.
+#[derive(Clone)]
+pub struct Setup {
+    /// As a client: whom to log in as. As a server: who may log in.
+    pub user: String,
+    /// The user's password.
+    pub password: String,
+    /// The keys of both roles.
+    pub keys: Keys,
+    /// What all randomness is derived from.
+    pub seed: u64,
+    /// Where the trace takes its times from.
+    pub clock: Clock,
+    /// How long a step may take that does not say.
+    pub step_limit: Duration,
+    /// How long the whole case may take.
+    pub case_limit: Duration,
+}
+
+impl Setup {
+    /// The usual limits, and a clock that starts now.
+    #[must_use]
+    pub fn new(user: &str, password: &str, keys: Keys, seed: u64) -> Self {
+        let began = Instant::now();
+        Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            keys,
+            seed,
+            clock: Arc::new(move || began.elapsed()),
+            step_limit: Duration::from_secs(10),
+            case_limit: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Plays a scenario over a connection and says how the subject did.
+///
+/// Returns within [`Setup::case_limit`] and a little. The connection is closed afterwards; a
+/// subject that did well has been bidden farewell.
+#[must_use]
+pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -> Outcome {
+    let began = Instant::now();
+    let link = match Link::new(stream, Arc::clone(&setup.clock)) {
+        Ok(link) => link,
+        Err(broken) => return outcome_of_broken(&broken, None, began),
+    };
+    let mut endpoint = Endpoint::new(role, setup, link);
+    let mut notes = Vec::new();
+    let mut outcome = match play_steps(&mut endpoint, scenario, &mut notes) {
+        Ok(Missed::Nothing) => outcome(Verdict::Pass, None, began),
+        Ok(Missed::Close(failure)) => outcome(Verdict::Deviation, Some(failure), began),
+        Err((step, Stop::Fault(fault))) => judge(scenario.level, fault.at(step), &mut notes, began),
+        Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step), began),
+    };
+    endpoint.farewell();
+    outcome.notes = notes;
+    outcome.trace = endpoint.link.into_trace();
+    outcome.took = began.elapsed();
+    outcome
+}
+
+/// What was missed without ending the case.
+enum Missed {
+    Nothing,
+    /// The connection was closed, but not with what a SHOULD asks for.
+    Close(Failure),
+}
+
+fn play_steps<'s>(
+    endpoint: &mut Endpoint<'_>,
+    scenario: &'s Scenario,
+    notes: &mut Vec<String>,
+) -> Result<Missed, (&'s Step, Stop)> {
+    let mut missed = Missed::Nothing;
+    for step in &scenario.steps {
+        let note = play_step(endpoint, step).map_err(|stop| (step, stop))?;
+        let Some(note) = note else { continue };
+        if scenario.level == Level::Should {
+            missed = Missed::Close(Fault::new(note).at(step));
+        } else {
+            notes.push(note);
+        }
+    }
+    Ok(missed)
+}
+
+fn play_step(endpoint: &mut Endpoint<'_>, step: &Step) -> Result<Option<String>, Stop> {
+    match &step.kind {
+        StepKind::Send(send) => endpoint.send(send).map(|()| None),
+        StepKind::Expect(expect) => endpoint.expect(expect).map(|()| None),
+        StepKind::Closed(closed) => endpoint.expect_closed(closed),
+        StepKind::Prelude(prelude) => endpoint.prelude(*prelude).map(|()| None),
+        StepKind::Act(_) => Err(Stop::broken(
+            "this is an act, which only a pair of whole peers can do".to_owned(),
+        )),
+    }
+}
+
+/// Why the steps do not go on.
+#[derive(Debug)]
+enum Stop {
+    /// The subject broke the clause.
+    Fault(Fault),
+    /// We or the environment did.
+    Broken(Broken),
+}
+
+impl Stop {
+    fn subject(actual: String) -> Self {
+        Self::Fault(Fault::new(actual))
+    }
+
+    fn broken(what: String) -> Self {
+        Self::Broken(Broken { what, hint: None })
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+/// What the subject did.
+#[derive(Debug)]
+struct Fault {
+    /// What was wanted, where the step itself does not say.
+    expected: Option<String>,
+    actual: String,
+}
+
+impl Fault {
+    fn new(actual: String) -> Self {
+        Self {
+            expected: None,
+            actual,
+        }
+    }
+
+    fn at(self, step: &Step) -> Failure {
+        Failure {
+            line: Some(step.line),
+            step: step.source.clone(),
+            expected: self.expected.unwrap_or_else(|| Demand(step).to_string()),
+            actual: self.actual,
+            hint: None,
+        }
+    }
+}
+
+/// What a step demands, for a person.
+struct Demand<'a>(&'a Step);
+
+impl fmt::Display for Demand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            StepKind::Closed(Closed { reasons, .. }) if !reasons.is_empty() => {
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                let reasons = reasons.join(" or ");
+                write!(
+                    f,
+                    "DISCONNECT(1) with reason {reasons}, or the end of the stream"
+                )
+            }
+            StepKind::Closed(_) => f.write_str("DISCONNECT(1) or the end of the stream"),
+            StepKind::Expect(Expect { strict: true, .. }) => {
+                write!(
+                    f,
+                    "{}, and nothing before it",
+                    self.0.source.trim_start_matches("< ")
+                )
+            }
+            _ => f.write_str(self.0.source.trim_start_matches(['<', '>', ' '])),
+        }
+    }
+}
+
+/// A miss by the level of the requirement.
+fn judge(level: Level, failure: Failure, notes: &mut Vec<String>, began: Instant) -> Outcome {
+    match level {
+        Level::Must | Level::Security => outcome(Verdict::Fail, Some(failure), began),
+        Level::Should => outcome(Verdict::Deviation, Some(failure), began),
+        Level::May => {
+            notes.push(format!(
+                "line {}: {}",
+                failure.line.unwrap_or_default(),
+                failure.actual
+            ));
+            outcome(Verdict::Pass, None, began)
+        }
+    }
+}
+
+fn outcome(verdict: Verdict, failure: Option<Failure>, began: Instant) -> Outcome {
+    Outcome {
+        verdict,
+        failure,
+        notes: Vec::new(),
+        trace: Vec::new(),
+        logs: Vec::new(),
+        took: began.elapsed(),
+    }
+}
+
+fn outcome_of_broken(broken: &Broken, step: Option<&Step>, began: Instant) -> Outcome {
+    let failure = Failure {
+        line: step.map(|step| step.line),
+        step: step.map_or_else(
+            || "setting up the connection".to_owned(),
+            |s| s.source.clone(),
+        ),
+        expected: "our own side to work".to_owned(),
+        actual: broken.what.clone(),
+        hint: broken.hint.clone(),
+    };
+    outcome(Verdict::Broken, Some(failure), began)
+}

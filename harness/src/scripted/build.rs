@@ -158,8 +158,7 @@ impl Endpoint<'_> {
         let secret = key
             .agree(share)
             .map_err(|fault| Stop::subject(fault.to_string()))?;
-        let host_key = self.ours.host_key.clone();
-        let exchange = self.finish_exchange(&secret, &host_key);
+        let exchange = self.finish_exchange(&secret);
         Ok(Value::Bytes(
             self.signer(send, &self.setup.keys.host)
                 .sign(&exchange.hash),

@@ -5,6 +5,7 @@
 //! that shares the library must not share its mistakes with its judge. The engine is not used at
 //! all. It knows nothing of peers, containers or reports.
 
+mod agree;
 mod behave;
 mod build;
 mod endpoint;

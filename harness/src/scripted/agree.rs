@@ -70,7 +70,7 @@ impl Endpoint<'_> {
         exchange
     }
 
-    fn hashed(&self) -> Hashed<'_> {
+    pub(super) fn hashed(&self) -> Hashed<'_> {
         let (client, server) = match self.role {
             Role::Client => (&self.ours, &self.theirs),
             Role::Server => (&self.theirs, &self.ours),

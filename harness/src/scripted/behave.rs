@@ -167,7 +167,7 @@ impl Endpoint<'_> {
 
     fn answer_userauth(&mut self, request: &Message) -> Result<(), Stop> {
         let key_blob = request.bytes("key");
-        let accepted = key_blob == self.setup.keys.user.public_key().to_blob();
+        let accepted = key_blob == self.setup.user_key.public_key().to_blob();
         let right_user = request.bytes("user") == self.setup.user.as_bytes();
         match request.bytes("method") {
             b"publickey" if !accepted || !right_user => self.say("userauth-failure"),

@@ -76,11 +76,11 @@ impl Endpoint<'_> {
             ("ident", "line") => text("SSH-2.0-scripted"),
             ("kexinit", name) => self.usual_of_kexinit(name, field.kind),
             ("ecdh-init" | "ecdh-reply", "share") => self.fresh_share(send)?,
-            ("ecdh-reply", "host-key") => Value::Bytes(self.setup.keys.host.public_key().to_blob()),
+            ("ecdh-reply", "host-key") => Value::Bytes(self.setup.host_key.public_key().to_blob()),
             ("ecdh-reply", "signature") => self.host_signature(send)?,
             ("userauth-request", name) => self.usual_of_userauth_request(name, so_far, send),
             ("userauth-pk-ok", "algorithm") => text(SSH_ED25519),
-            ("userauth-pk-ok", "key") => Value::Bytes(self.setup.keys.user.public_key().to_blob()),
+            ("userauth-pk-ok", "key") => Value::Bytes(self.setup.user_key.public_key().to_blob()),
             ("userauth-failure", "methods") => names(&["publickey", "password"]),
             ("service-request" | "service-accept", "service") => text(SSH_USERAUTH),
             ("global-request", "request") => text(KEEPALIVE_OPENSSH),
@@ -152,22 +152,20 @@ impl Endpoint<'_> {
     fn host_signature(&mut self, send: &Send) -> Result<Value, Stop> {
         let (Some(key), Some(share)) = (&self.ephemeral, &self.theirs.share) else {
             return Ok(Value::Bytes(
-                self.signer(send, &self.setup.keys.host).sign(&[0; 32]),
+                self.signer(send, &self.setup.host_key).sign(&[0; 32]),
             ));
         };
         let secret = key
             .agree(share)
             .map_err(|fault| Stop::subject(fault.to_string()))?;
-        let host_key = self.ours.host_key.clone();
-        let exchange = self.finish_exchange(&secret, &host_key);
+        let exchange = self.finish_exchange(&secret);
         Ok(Value::Bytes(
-            self.signer(send, &self.setup.keys.host)
-                .sign(&exchange.hash),
+            self.signer(send, &self.setup.host_key).sign(&exchange.hash),
         ))
     }
 
     fn usual_of_userauth_request(&self, name: &str, so_far: &Message, send: &Send) -> Value {
-        let key = &self.setup.keys.user;
+        let key = &self.setup.user_key;
         match name {
             "user" => text(&self.setup.user),
             "service" => text(SSH_CONNECTION),
@@ -197,7 +195,7 @@ impl Endpoint<'_> {
 
     fn signer<'k>(&'k self, send: &Send, right: &'k SigningKey) -> &'k SigningKey {
         match choice(send, "signed-by") {
-            Some(b"other-key") => &self.setup.keys.other,
+            Some(b"other-key") => &self.setup.other_key,
             _ => right,
         }
     }

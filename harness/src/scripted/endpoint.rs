@@ -5,11 +5,10 @@
 
 use std::time::Instant;
 
-use minissh::crypto::{EphemeralKey, PublicKey, Rng, SharedSecret, from_seed};
-use minissh::msg::names::{KEX_STRICT_C, KEX_STRICT_S};
+use minissh::crypto::{EphemeralKey, Rng, from_seed};
 
 use super::build::framing;
-use super::exchange::{Exchange, Hashed};
+use super::exchange::Exchange;
 use super::link::{Incoming, Link};
 use super::message::Message;
 use super::{Role, Setup, Stop};
@@ -197,70 +196,6 @@ impl<'a> Endpoint<'a> {
             self.channel.remote = message.number("sender").unwrap_or_default();
         }
     }
-
-    /// Both sides said in their first KEXINIT that they are strict.
-    fn is_strict(&self) -> bool {
-        let (our_marker, their_marker) = match self.role {
-            Role::Client => (KEX_STRICT_C, KEX_STRICT_S),
-            Role::Server => (KEX_STRICT_S, KEX_STRICT_C),
-        };
-        self.ours.offers(our_marker) && self.theirs.offers(their_marker)
-    }
-
-    fn switch_outbound(&mut self) {
-        self.ours.newkeys = true;
-        if let (Some(exchange), Some(session_id)) = (&self.exchange, &self.session_id) {
-            let key = exchange.key(session_id, self.role == Role::Client);
-            self.link.switch_outbound(key, self.is_strict());
-        }
-    }
-
-    /// NEWKEYS without an exchange changes nothing; the steps will find it out of place.
-    fn switch_inbound(&mut self) {
-        self.theirs.newkeys = true;
-        if let (Some(exchange), Some(session_id)) = (&self.exchange, &self.session_id) {
-            let key = exchange.key(session_id, self.role == Role::Server);
-            self.link.switch_inbound(key, self.is_strict());
-        }
-    }
-
-    /// As a client: the server's share, and the proof that it has the host key.
-    fn on_ecdh_reply(&mut self, message: &Message) -> Result<(), String> {
-        let Some(ephemeral) = &self.ephemeral else {
-            return Ok(());
-        };
-        self.theirs.share = Some(message.bytes("share").to_vec());
-        self.theirs.host_key = message.bytes("host-key").to_vec();
-        let secret = ephemeral
-            .agree(message.bytes("share"))
-            .map_err(|fault| format!("an ECDH_REPLY that {fault}"))?;
-        let exchange = self.finish_exchange(&secret, &self.theirs.host_key.clone());
-        PublicKey::from_blob(message.bytes("host-key"))
-            .map_err(|fault| format!("an ECDH_REPLY whose host key {fault}"))?
-            .verify(&exchange.hash, message.bytes("signature"))
-            .map_err(|fault| format!("an ECDH_REPLY whose signature of the exchange hash {fault}"))
-    }
-
-    /// Hashes what was said and keeps the result.
-    pub(super) fn finish_exchange(&mut self, secret: &SharedSecret, host_key: &[u8]) -> Exchange {
-        let (client, server) = match self.role {
-            Role::Client => (&self.ours, &self.theirs),
-            Role::Server => (&self.theirs, &self.ours),
-        };
-        let hashed: Hashed<'_> = [
-            client.ident.as_deref().unwrap_or_default(),
-            server.ident.as_deref().unwrap_or_default(),
-            client.kexinit.as_deref().unwrap_or_default(),
-            server.kexinit.as_deref().unwrap_or_default(),
-            host_key,
-            client.share.as_deref().unwrap_or_default(),
-            server.share.as_deref().unwrap_or_default(),
-        ];
-        let exchange = Exchange::new(&hashed, secret);
-        self.session_id.get_or_insert(exchange.hash);
-        self.exchange = Some(exchange.clone());
-        exchange
-    }
 }
 
 impl Said {
@@ -271,7 +206,7 @@ impl Said {
         self.kexinit = Some(payload.to_vec());
     }
 
-    fn offers(&self, name: &str) -> bool {
+    pub(super) fn offers(&self, name: &str) -> bool {
         self.kex_names.iter().any(|offered| offered == name)
     }
 }

@@ -60,17 +60,25 @@ pub(super) fn grind(form: SecretForm, their_share: &[u8], rng: &mut Rng) -> Opti
 
 impl Exchange {
     pub(super) fn new(hashed: &Hashed<'_>, secret: &SharedSecret) -> Self {
-        let secret = mpint(secret.expose());
+        Self::over(hashed, mpint(secret.expose()))
+    }
+
+    /// The exchange of somebody who takes the secret for a string: the same as long as it begins
+    /// with neither a zero byte nor a set bit. To name the mistake, not to make it.
+    pub(super) fn with_plain_secret(hashed: &Hashed<'_>, secret: &SharedSecret) -> Self {
+        let bytes = secret.expose();
+        Self::over(hashed, [&length(bytes)[..], bytes].concat())
+    }
+
+    fn over(hashed: &Hashed<'_>, secret: Vec<u8>) -> Self {
         let mut sha = Sha256::new();
         for string in hashed {
             sha.update(length(string));
             sha.update(string);
         }
         sha.update(&secret);
-        Self {
-            hash: sha.finalize().into(),
-            secret,
-        }
+        let hash = sha.finalize().into();
+        Self { hash, secret }
     }
 
     /// The key for what the client (`C`) or the server (`D`) sends.

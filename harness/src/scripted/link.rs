@@ -107,7 +107,7 @@ impl Link {
         framing: Framing,
         rng: &mut impl CryptoRng,
     ) -> Result<u32, Broken> {
-        let sequence_number = self.outbound.sequence_number;
+        let sequence_number = self.outbound.sequence_number();
         let key_epoch = self.outbound.key_epoch;
         self.record_packet(Direction::Outbound, sequence_number, key_epoch, payload);
         let packet = self.outbound.seal(payload, framing, rng);
@@ -189,7 +189,7 @@ impl Link {
     }
 
     fn take_packet(&mut self) -> Result<Option<Incoming>, Unreadable> {
-        let (sequence_number, key_epoch) = (self.inbound.sequence_number, self.inbound.key_epoch);
+        let (sequence_number, key_epoch) = (self.inbound.sequence_number(), self.inbound.key_epoch);
         let Some(payload) = self.inbound.open(&mut self.unread)? else {
             return Ok(None);
         };

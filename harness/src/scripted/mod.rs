@@ -5,6 +5,7 @@
 //! that shares the library must not share its mistakes with its judge. The engine is not used at
 //! all. It knows nothing of peers, containers or reports.
 
+mod agree;
 mod behave;
 mod build;
 mod endpoint;
@@ -51,17 +52,6 @@ impl Role {
 /// Time since the connection began, for the trace only.
 pub type Clock = Arc<dyn Fn() -> Duration + std::marker::Send + Sync>;
 
-/// The keys of a case.
-#[derive(Debug, Clone)]
-pub struct Keys {
-    /// As a server: our host key.
-    pub host: SigningKey,
-    /// As a client: our user key. As a server: the key that lets the user in.
-    pub user: SigningKey,
-    /// A key that is never right.
-    pub other: SigningKey,
-}
-
 /// What the endpoint is told beside the scenario.
 #[derive(Clone)]
 pub struct Setup {
@@ -69,8 +59,12 @@ pub struct Setup {
     pub user: String,
     /// The user's password.
     pub password: String,
-    /// The keys of both roles.
-    pub keys: Keys,
+    /// As a server: our host key.
+    pub host_key: SigningKey,
+    /// As a client: our user key. As a server: the key that lets the user in.
+    pub user_key: SigningKey,
+    /// A key that is never right.
+    pub other_key: SigningKey,
     /// What all randomness is derived from.
     pub seed: u64,
     /// Where the trace takes its times from.
@@ -82,20 +76,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The usual limits, and a clock that starts now.
-    #[must_use]
-    pub fn new(user: &str, password: &str, keys: Keys, seed: u64) -> Self {
-        let began = Instant::now();
-        Self {
-            user: user.to_owned(),
-            password: password.to_owned(),
-            keys,
-            seed,
-            clock: Arc::new(move || began.elapsed()),
-            step_limit: Duration::from_secs(10),
-            case_limit: Duration::from_secs(60),
-        }
-    }
+    /// How long a step may take that does not say.
+    pub const STEP_LIMIT: Duration = Duration::from_secs(10);
+    /// How long the whole case may take.
+    pub const CASE_LIMIT: Duration = Duration::from_secs(60);
 }
 
 /// Plays a scenario over a connection and says how the subject did.

@@ -19,8 +19,12 @@ const BLOCK_BYTES: usize = 8;
 /// One direction of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Half {
-    /// Of the next packet.
-    pub(super) sequence_number: u32,
+    /// Packets since the connection began: what the next one is numbered without strict key
+    /// exchange.
+    since_start: u32,
+    /// Packets since the last NEWKEYS: what it is numbered with.
+    since_newkeys: u32,
+    is_strict: bool,
     /// How many key exchanges came before.
     pub(super) key_epoch: u32,
     key: Option<PacketKey>,
@@ -40,13 +44,26 @@ pub(super) struct Framing {
 pub(super) struct Unreadable(pub(super) String);
 
 impl Half {
+    /// Of the next packet.
+    pub(super) fn sequence_number(&self) -> u32 {
+        if self.is_strict {
+            self.since_newkeys
+        } else {
+            self.since_start
+        }
+    }
+
     /// What happens at NEWKEYS.
-    pub(super) fn switch(&mut self, key: PacketKey, reset_sequence_number: bool) {
+    pub(super) fn switch(&mut self, key: PacketKey, is_strict: bool) {
         self.key = Some(key);
         self.key_epoch += 1;
-        if reset_sequence_number {
-            self.sequence_number = 0;
-        }
+        self.is_strict = is_strict;
+        self.since_newkeys = 0;
+    }
+
+    fn count(&mut self) {
+        self.since_start = self.since_start.wrapping_add(1);
+        self.since_newkeys = self.since_newkeys.wrapping_add(1);
     }
 
     pub(super) fn has_key(&self) -> bool {
@@ -83,13 +100,13 @@ impl Half {
         packet.extend_from_slice(payload);
         packet.extend_from_slice(&padding);
         if let Some(key) = &self.key {
-            let mut tag = key.seal(self.sequence_number, &mut packet);
+            let mut tag = key.seal(self.sequence_number(), &mut packet);
             if framing.flips_tag {
                 tag[0] ^= 1;
             }
             packet.extend_from_slice(&tag);
         }
-        self.sequence_number = self.sequence_number.wrapping_add(1);
+        self.count();
         packet
     }
 
@@ -108,41 +125,72 @@ impl Half {
         let mut packet: Vec<u8> = bytes.drain(..end + tag_bytes).collect();
         let tag = packet.split_off(end);
         if let Some(key) = &self.key {
-            key.open(self.sequence_number, &mut packet, &tag)
+            key.open(self.sequence_number(), &mut packet, &tag)
                 .map_err(|_| {
                     Unreadable(format!(
                         "a packet whose tag is not that of number {}",
-                        self.sequence_number
+                        self.sequence_number()
                     ))
                 })?;
         }
         let payload = unpad(&packet)?;
-        self.sequence_number = self.sequence_number.wrapping_add(1);
+        self.count();
         Ok(Some(payload))
     }
 
     fn packet_bytes(&self, length: [u8; LENGTH_BYTES]) -> Result<usize, Unreadable> {
-        let announced = match &self.key {
-            Some(key) => key.open_length(self.sequence_number, length),
+        let sequence_number = self.sequence_number();
+        let announced = self.announced(length, sequence_number);
+        self.plausible(announced).ok_or_else(|| match &self.key {
+            Some(_) => self.explain_sealed(length, announced),
+            None if length.iter().all(u8::is_ascii_graphic) => Unreadable(format!(
+                "text that begins with \"{}\"",
+                length.escape_ascii()
+            )),
+            None => Unreadable(format!("a packet of length {announced}")),
+        })
+    }
+
+    fn announced(&self, length: [u8; LENGTH_BYTES], sequence_number: u32) -> u32 {
+        match &self.key {
+            Some(key) => key.open_length(sequence_number, length),
             None => u32::from_be_bytes(length),
-        };
-        let bytes = usize::try_from(announced).unwrap_or(usize::MAX);
+        }
+    }
+
+    /// The length, if a packet may have it.
+    fn plausible(&self, announced: u32) -> Option<usize> {
+        let bytes = usize::try_from(announced).ok()?;
         let aligned = if self.key.is_some() {
             bytes
         } else {
-            bytes.saturating_add(LENGTH_BYTES)
+            bytes.checked_add(LENGTH_BYTES)?
         };
         let holds = bytes > PADDING_BYTES_MIN && bytes <= PACKET_BYTES_MAX;
-        if holds && aligned.is_multiple_of(BLOCK_BYTES) {
-            return Ok(bytes);
+        (holds && aligned.is_multiple_of(BLOCK_BYTES)).then_some(bytes)
+    }
+
+    /// A sealed length that makes no sense was sealed with another key or another number, and of
+    /// the numbers there is one that a peer may have taken for right.
+    fn explain_sealed(&self, length: [u8; LENGTH_BYTES], announced: u32) -> Unreadable {
+        let due = self.sequence_number();
+        let other = if self.is_strict {
+            self.since_start
+        } else {
+            self.since_newkeys
+        };
+        if self.plausible(self.announced(length, other)).is_none() {
+            let why = format!("a packet of length {announced}, or one that these keys do not open");
+            return Unreadable(why);
         }
-        if self.key.is_none() && length.iter().all(u8::is_ascii) && announced > 0x0909_0909 {
-            return Err(Unreadable(format!(
-                "text that begins with \"{}\"",
-                length.escape_ascii()
-            )));
-        }
-        Err(Unreadable(format!("a packet of length {announced}")))
+        let rule = if self.is_strict {
+            "starts again"
+        } else {
+            "goes on"
+        };
+        Unreadable(format!(
+            "a packet sealed as number {other}, where number {due} is due: the count {rule} at NEWKEYS"
+        ))
     }
 }
 
@@ -202,6 +250,20 @@ mod tests {
                 }
             }
             prop_assert_eq!(opened, payloads);
+        }
+
+        /// It is the mistake that strict key exchange invites, and it should be called by its name.
+        #[test]
+        fn a_packet_of_the_other_count_is_explained(payload in prop::collection::vec(any::<u8>(), 1..50)) {
+            let (mut ours, mut theirs) = (Half::default(), Half::default());
+            let mut rng = from_seed(1);
+            let mut stream = ours.seal(&payload, Framing::default(), &mut rng);
+            prop_assert!(theirs.open(&mut stream).is_ok());
+            ours.switch(PacketKey::new(&[7; 64]), false);
+            theirs.switch(PacketKey::new(&[7; 64]), true);
+            let mut stream = ours.seal(&payload, Framing::default(), &mut rng);
+            let Err(Unreadable(why)) = theirs.open(&mut stream) else { panic!("it has another number") };
+            prop_assert!(why.starts_with("a packet sealed as number 1, where number 0 is due"), "{why}");
         }
 
         #[test]

@@ -8,22 +8,25 @@ use std::time::Duration;
 
 use minissh::crypto::SigningKey;
 
+use super::exchange::{Exchange, SecretForm, grind};
+use super::message::Message;
 use super::*;
 use crate::requirement::Catalogue;
-use crate::scenario::parse;
+use crate::scenario::verbs::Verb;
+use crate::scenario::{Value, parse};
 
 fn setup() -> Setup {
     let key = |seed| SigningKey::from_seed(&[seed; 32]);
-    let keys = Keys {
-        host: key(1),
-        user: key(2),
-        other: key(3),
-    };
     Setup {
+        user: "somebody".to_owned(),
+        password: "a secret".to_owned(),
+        host_key: key(1),
+        user_key: key(2),
+        other_key: key(3),
+        seed: 1,
         clock: Arc::new(|| Duration::ZERO),
         step_limit: Duration::from_secs(2),
         case_limit: Duration::from_secs(5),
-        ..Setup::new("somebody", "a secret", keys, 1)
     }
 }
 
@@ -253,4 +256,39 @@ fn a_subject_that_swallows_the_fault_fails() {
         let (_, server) = meet(&swallow("server"), impatient(name));
         assert_eq!(server.verdict, Verdict::Fail, "{name}");
     }
+}
+
+/// The bug of OpenSSH 6.5 and of many since: once in some hundred connections, and then hard to
+/// tell from line noise.
+#[test]
+fn a_secret_hashed_as_a_string_is_called_by_its_name() {
+    let setup = setup();
+    let (stream, _theirs) = sockets();
+    let link = Link::new(stream, Arc::clone(&setup.clock)).expect("loopback");
+    let mut endpoint = Endpoint::new(Role::Client, &setup, link);
+    endpoint.say("ecdh-init").expect("the socket is open");
+    let our_share = endpoint.ours.share.clone().expect("it was sent");
+    let key = grind(SecretForm::HighBit, &our_share, &mut endpoint.rng).expect("every second");
+    let secret = key.agree(&our_share).expect("a good share");
+
+    endpoint.theirs.share = Some(key.share().to_vec());
+    endpoint.theirs.host_key = setup.host_key.public_key().to_blob();
+    let hash = Exchange::with_plain_secret(&endpoint.hashed(), &secret).hash;
+    let bytes = [
+        endpoint.theirs.host_key.clone(),
+        key.share().to_vec(),
+        setup.host_key.sign(&hash),
+    ];
+    let mut reply = Message::new(Verb::named("ecdh-reply").expect("in the table"));
+    reply.fields = reply
+        .verb
+        .fields
+        .iter()
+        .zip(bytes.map(Value::Bytes))
+        .collect();
+
+    insta::assert_snapshot!(
+        endpoint.on_ecdh_reply(&reply).expect_err("it is wrong"),
+        @"an ECDH_REPLY whose signature of the exchange hash does not verify: it is over the 32 bytes of the shared secret and not over its mpint"
+    );
 }

@@ -1,0 +1,88 @@
+//! The key exchange: what was said becomes a hash, a proof and keys.
+
+use minissh::crypto::{PublicKey, SharedSecret};
+use minissh::msg::names::{KEX_STRICT_C, KEX_STRICT_S};
+
+use super::Role;
+use super::endpoint::Endpoint;
+use super::exchange::{Exchange, Hashed};
+use super::message::Message;
+
+impl Endpoint<'_> {
+    /// Both sides said in their first KEXINIT that they are strict.
+    fn is_strict(&self) -> bool {
+        let (our_marker, their_marker) = match self.role {
+            Role::Client => (KEX_STRICT_C, KEX_STRICT_S),
+            Role::Server => (KEX_STRICT_S, KEX_STRICT_C),
+        };
+        self.ours.offers(our_marker) && self.theirs.offers(their_marker)
+    }
+
+    /// We sent NEWKEYS.
+    pub(super) fn switch_outbound(&mut self) {
+        self.ours.newkeys = true;
+        if let (Some(exchange), Some(session_id)) = (&self.exchange, &self.session_id) {
+            let key = exchange.key(session_id, self.role == Role::Client);
+            self.link.switch_outbound(key, self.is_strict());
+        }
+    }
+
+    /// They sent NEWKEYS. Without an exchange it changes nothing; the steps will find it out of
+    /// place.
+    pub(super) fn switch_inbound(&mut self) {
+        self.theirs.newkeys = true;
+        if let (Some(exchange), Some(session_id)) = (&self.exchange, &self.session_id) {
+            let key = exchange.key(session_id, self.role == Role::Server);
+            self.link.switch_inbound(key, self.is_strict());
+        }
+    }
+
+    /// As a client: the server's share, and the proof that it has the host key.
+    pub(super) fn on_ecdh_reply(&mut self, reply: &Message) -> Result<(), String> {
+        self.theirs.share = Some(reply.bytes("share").to_vec());
+        self.theirs.host_key = reply.bytes("host-key").to_vec();
+        let Some(ephemeral) = &self.ephemeral else {
+            return Ok(());
+        };
+        let secret = ephemeral
+            .agree(reply.bytes("share"))
+            .map_err(|fault| format!("an ECDH_REPLY that {fault}"))?;
+        let host_key = PublicKey::from_blob(reply.bytes("host-key"))
+            .map_err(|fault| format!("an ECDH_REPLY whose host key {fault}"))?;
+
+        let hash = self.finish_exchange(&secret).hash;
+        let verify = |hash: &[u8; 32]| host_key.verify(hash, reply.bytes("signature"));
+        verify(&hash).map_err(|fault| {
+            let plain = Exchange::with_plain_secret(&self.hashed(), &secret);
+            let why = match verify(&plain.hash) {
+                Ok(()) => ": it is over the 32 bytes of the shared secret and not over its mpint",
+                Err(_) => "",
+            };
+            format!("an ECDH_REPLY whose signature of the exchange hash {fault}{why}")
+        })
+    }
+
+    /// Hashes what was said and keeps the result.
+    pub(super) fn finish_exchange(&mut self, secret: &SharedSecret) -> Exchange {
+        let exchange = Exchange::new(&self.hashed(), secret);
+        self.session_id.get_or_insert(exchange.hash);
+        self.exchange = Some(exchange.clone());
+        exchange
+    }
+
+    pub(super) fn hashed(&self) -> Hashed<'_> {
+        let (client, server) = match self.role {
+            Role::Client => (&self.ours, &self.theirs),
+            Role::Server => (&self.theirs, &self.ours),
+        };
+        [
+            client.ident.as_deref().unwrap_or_default(),
+            server.ident.as_deref().unwrap_or_default(),
+            client.kexinit.as_deref().unwrap_or_default(),
+            server.kexinit.as_deref().unwrap_or_default(),
+            &server.host_key,
+            client.share.as_deref().unwrap_or_default(),
+            server.share.as_deref().unwrap_or_default(),
+        ]
+    }
+}

@@ -96,6 +96,7 @@ pub struct Discovery {
 /// peers is dropped.
 pub fn discover(wanted: &dyn Fn(&str) -> bool, progress: &(dyn Fn(&str) + Sync)) -> Discovery {
     let mut found = Discovery::default();
+    // Peers in this process come first and are never missing: `if wanted(MINISSH) { … }`.
     if wanted(LOCAL_OPENSSH) {
         found.add_local();
     }

@@ -1,6 +1,6 @@
 //! OpenSSH as a peer: on this machine and in containers. What is said to `ssh` and `sshd`, and how
 //! their words are read, is the same for both and lies here; where and how a command is run is a
-//! [`Place`] and the only difference.
+//! `Place` and the only difference.
 
 mod client;
 mod container;

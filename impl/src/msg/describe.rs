@@ -24,7 +24,10 @@ impl Message<'_> {
             Self::ExtInfo(m) => m
                 .extensions
                 .iter()
-                .map(|(name, value)| plain("extension", &format!("{name}:{}", shown(value))))
+                .map(|(name, value)| Field {
+                    name: "extension",
+                    value: format!("{}:{}", name.escape_debug(), shown(value)),
+                })
                 .collect(),
             Self::KexInit(m) => describe_kex_init(m),
             Self::EcdhInit(m) => vec![hex("share", m.share)],
@@ -37,18 +40,18 @@ impl Message<'_> {
             Self::UserauthRequest(m) => describe_userauth_request(m),
             Self::UserauthFailure(m) => vec![
                 plain("methods", m.methods.0),
-                flag("partial", m.partial_success),
+                flag("partial-success", m.partial_success),
             ],
             Self::UserauthBanner(m) => vec![text("text", m.text)],
             Self::UserauthPkOk(m) => {
                 vec![text("algorithm", m.algorithm), hex("key", m.key_blob)]
             }
             Self::GlobalRequest(m) => {
-                vec![plain("name", m.name), flag("want-reply", m.want_reply)]
+                vec![plain("request", m.name), flag("want-reply", m.want_reply)]
             }
-            Self::RequestSuccess(body) => vec![bytes("bytes", body)],
+            Self::RequestSuccess(body) => vec![bytes("rest", body)],
             Self::ChannelOpen(m) => vec![
-                plain("kind", m.kind),
+                plain("type", m.kind),
                 number("sender", m.sender_channel),
                 number("window", m.window_bytes),
                 number("packet-max", m.packet_bytes_max),
@@ -66,18 +69,18 @@ impl Message<'_> {
             ],
             Self::ChannelWindowAdjust(m) => vec![
                 number("recipient", m.recipient_channel),
-                number("bytes", m.bytes_to_add),
+                number("add", m.bytes_to_add),
             ],
             Self::ChannelData(m) => {
                 vec![
                     number("recipient", m.recipient_channel),
-                    bytes("bytes", m.data),
+                    bytes("data", m.data),
                 ]
             }
             Self::ChannelExtendedData(m) => vec![
                 number("recipient", m.recipient_channel),
                 number("code", m.code),
-                bytes("bytes", m.data),
+                bytes("data", m.data),
             ],
             Self::ChannelEof(m)
             | Self::ChannelClose(m)
@@ -86,15 +89,15 @@ impl Message<'_> {
             Self::ChannelRequest(m) => {
                 let mut fields = vec![
                     number("recipient", m.recipient_channel),
-                    plain("kind", m.request.name()),
+                    plain("type", m.request.name()),
                     flag("want-reply", m.want_reply),
                 ];
                 describe_request(&m.request, &mut fields);
                 fields
             }
-            Self::Ping(m) | Self::Pong(m) => vec![bytes("bytes", m.data)],
+            Self::Ping(m) | Self::Pong(m) => vec![bytes("data", m.data)],
             Self::Unknown { id, body } => {
-                vec![number("number", u32::from(id.0)), bytes("bytes", body)]
+                vec![number("number", u32::from(id.0)), bytes("rest", body)]
             }
         }
     }
@@ -107,18 +110,18 @@ fn describe_kex_init(m: &KexInit<'_>) -> Vec<Field> {
         plain("host-key", m.host_key.0),
     ];
     let pairs = [
-        ("cipher", m.cipher_c2s.0, "cipher-s2c", m.cipher_s2c.0),
-        ("mac", m.mac_c2s.0, "mac-s2c", m.mac_s2c.0),
+        ("cipher-c2s", m.cipher_c2s.0, "cipher-s2c", m.cipher_s2c.0),
+        ("mac-c2s", m.mac_c2s.0, "mac-s2c", m.mac_s2c.0),
         (
-            "compression",
+            "compression-c2s",
             m.compression_c2s.0,
             "compression-s2c",
             m.compression_s2c.0,
         ),
         (
-            "languages",
+            "language-c2s",
             m.languages_c2s.0,
-            "languages-s2c",
+            "language-s2c",
             m.languages_s2c.0,
         ),
     ];
@@ -132,7 +135,7 @@ fn describe_kex_init(m: &KexInit<'_>) -> Vec<Field> {
         }
     }
     if m.first_kex_packet_follows {
-        fields.push(flag("guess-follows", true));
+        fields.push(flag("first-kex-packet-follows", true));
     }
     fields
 }
@@ -159,7 +162,7 @@ fn describe_userauth_request(m: &UserauthRequest<'_>) -> Vec<Field> {
 fn describe_request(request: &Request<'_>, fields: &mut Vec<Field>) {
     match request {
         // The value may be a token or a password.
-        Request::Env { name, .. } => fields.push(text("name", name)),
+        Request::Env { name, .. } => fields.push(text("variable", name)),
         Request::Exec { command } => fields.push(text("command", command)),
         Request::ExitSignal { signal, .. } | Request::Signal { signal } => {
             fields.push(text("signal", signal));
@@ -170,9 +173,9 @@ fn describe_request(request: &Request<'_>, fields: &mut Vec<Field>) {
             fields.push(describe_size(*size));
         }
         Request::Shell => {}
-        Request::Subsystem { name } => fields.push(text("name", name)),
+        Request::Subsystem { name } => fields.push(text("subsystem", name)),
         Request::WindowChange { size } => fields.push(describe_size(*size)),
-        Request::Other { body, .. } => fields.push(bytes("bytes", body)),
+        Request::Other { body, .. } => fields.push(bytes("rest", body)),
     }
 }
 
@@ -213,7 +216,7 @@ fn text(name: &'static str, value: &[u8]) -> Field {
 fn bytes(name: &'static str, value: &[u8]) -> Field {
     Field {
         name,
-        value: value.len().to_string(),
+        value: format!("{} bytes", value.len()),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::msg::Field;
 use crate::msg::MessageId;
 
 /// Which way something went, as seen by the endpoint that recorded it.
@@ -27,18 +28,6 @@ impl Direction {
             Self::Outbound => '>',
         }
     }
-}
-
-/// One named field of a message, already rendered and redacted.
-///
-/// Names are those of scenario files (`kex`, `service`, `recipient`). Values that a scenario would
-/// quote are quoted and escaped here, and long ones are cut with their length.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// The field's name.
-    pub name: &'static str,
-    /// The field's value as a scenario file would write it.
-    pub value: String,
 }
 
 /// One thing that crossed the wire.

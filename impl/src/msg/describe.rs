@@ -3,10 +3,21 @@
 //! What is not named here cannot reach a log. Passwords have no rendering at all.
 
 use super::{AuthMethod, KexInit, Message, Request, UserauthRequest};
-use crate::trace::Field;
 
 /// Longest value of text or data that is shown, in bytes; the rest is counted.
 const SHOWN_BYTES_MAX: usize = 64;
+
+/// One named field of a message, already rendered and redacted.
+///
+/// Names are those of scenario files (`kex`, `service`, `recipient`). Values that a scenario would
+/// quote are quoted and escaped here, and long ones are cut with their length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The field's name.
+    pub name: &'static str,
+    /// The field's value as a scenario file would write it.
+    pub value: String,
+}
 
 impl Message<'_> {
     /// The fields in wire order.

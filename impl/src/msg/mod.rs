@@ -17,6 +17,7 @@ pub use connection::{
     ChannelRequest, ChannelWindowAdjust, DATA_BYTES_MAX, GlobalRequest, OnChannel,
     OpenFailureReason, Request,
 };
+pub use describe::Field;
 pub use id::MessageId;
 pub use kex::{EcdhInit, EcdhReply, KexInit};
 pub use transport::{

@@ -1,0 +1,143 @@
+//! What must never be in the library's sources, checked by reading them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module and what it may import of the others, in the order of the layers.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("wire", &[]),
+    ("ident", &["wire"]),
+    ("msg", &["wire"]),
+    ("trace", &["msg"]),
+    ("crypto", &["wire", "msg::names"]),
+    ("keyfile", &["wire", "crypto"]),
+    ("packet", &["wire", "crypto"]),
+    (
+        "engine",
+        &["wire", "ident", "msg", "trace", "crypto", "packet"],
+    ),
+    ("net", &["msg", "trace", "crypto", "engine"]),
+    ("process", &["msg", "net"]),
+    ("blocking", &["crypto", "engine", "net", "process"]),
+    (
+        "cli",
+        &[
+            "blocking", "crypto", "engine", "keyfile", "msg", "net", "process",
+        ],
+    ),
+];
+
+/// Layers that may not look at the world: time, network, randomness and environment are handed in.
+const SANS_IO: [&str; 7] = [
+    "wire", "ident", "msg", "trace", "packet", "engine", "crypto",
+];
+
+/// What looking at the world looks like.
+const WORLDLY: [&str; 7] = [
+    "Instant::now",
+    "SystemTime",
+    "std::net",
+    "std::env",
+    "std::fs",
+    "tokio",
+    "SysRng",
+];
+
+/// The one place where randomness comes from the operating system.
+const RANDOMNESS: &str = "crypto/random.rs";
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(&root).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(found.len() > 30, "the sources were found");
+    found
+}
+
+fn module(path: &Path) -> String {
+    let first = path.iter().next().unwrap().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code without its tests and comments, in which anything may stand.
+fn code(text: &str) -> String {
+    let end = text.find("#[cfg(test)]").unwrap_or(text.len());
+    let lines = text[..end].lines();
+    lines
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn every_import_goes_down_the_layers() {
+    let mut wrong = String::new();
+    for (path, text) in sources() {
+        let from = module(&path);
+        if from == "lib" || from == "main" || path.ends_with("tests.rs") {
+            continue;
+        }
+        let (_, allowed) = LAYERS
+            .iter()
+            .find(|(name, _)| *name == from)
+            .unwrap_or_else(|| panic!("{from} is not in the table of layers"));
+        for used in code(&text).split("crate::").skip(1) {
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || "_:".contains(*c))
+                .collect();
+            let is_own = used.split(':').next() == Some(&from);
+            let is_allowed = allowed
+                .iter()
+                .any(|allowed| used == *allowed || used.starts_with(&format!("{allowed}::")));
+            if !is_own && !is_allowed {
+                writeln!(wrong, "{} uses crate::{used}", path.display()).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports against the layers:\n{wrong}");
+}
+
+#[test]
+fn the_protocol_does_not_look_at_the_world() {
+    let mut wrong = String::new();
+    for (path, text) in sources() {
+        if !SANS_IO.contains(&module(&path).as_str()) || path == Path::new(RANDOMNESS) {
+            continue;
+        }
+        let code = code(&text);
+        for word in WORLDLY.iter().filter(|word| code.contains(**word)) {
+            writeln!(wrong, "{} has {word}", path.display()).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn the_protocol_cannot_panic_by_unwrapping() {
+    let mut wrong = String::new();
+    for (path, text) in sources() {
+        if !SANS_IO.contains(&module(&path).as_str()) || path.ends_with("tests.rs") {
+            continue;
+        }
+        let code = code(&text);
+        for word in [".unwrap()", ".expect(", "panic!(", "unreachable!("] {
+            if code.contains(word) {
+                writeln!(wrong, "{} has {word}", path.display()).unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}

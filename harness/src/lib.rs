@@ -1,7 +1,10 @@
 //! sshdrill: an interop and conformance suite for SSH implementations.
 
+#[cfg(test)]
+mod fake;
 pub mod peer;
 pub mod requirement;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod scripted;

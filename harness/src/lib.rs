@@ -1,5 +1,6 @@
 //! sshdrill: an interop and conformance suite for SSH implementations.
 
+pub mod cli;
 #[cfg(test)]
 mod fake;
 pub mod peer;

@@ -12,6 +12,7 @@
 
 pub mod event;
 pub mod executor;
+mod fixture_key;
 pub mod interrupt;
 mod judge;
 mod output;

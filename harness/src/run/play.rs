@@ -57,20 +57,10 @@ fn play_pair(case: &Case, cast: &Cast, deadline: Duration) -> Result<Outcome, Br
 
 fn play_client(case: &Case, cast: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
     let server = cast.find(&case.pairing.server)?;
-    Ok(wire::against_server(
-        case,
-        server,
-        deadline,
-        &|_stream, _contact| todo!(),
-    ))
+    Ok(wire::against_server(case, server, deadline))
 }
 
 fn play_server(case: &Case, cast: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
     let client = cast.find(&case.pairing.client)?;
-    Ok(wire::against_client(
-        case,
-        client,
-        deadline,
-        &|_stream, _contact| todo!(),
-    ))
+    Ok(wire::against_client(case, client, deadline))
 }

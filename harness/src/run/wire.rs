@@ -2,44 +2,33 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use minissh::crypto::SigningKey;
+
 use super::broken;
 use super::event::Case;
+use super::fixture_key::fixture_key;
 use super::redact::redact;
 use crate::peer::{
     Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, KnownHost, Peer, Reach,
-    ServerSetup,
+    ServerSetup, keys,
 };
+use crate::scripted::{Role, Setup, play};
 use crate::verdict::{Outcome, Verdict};
 
 /// The user and password of a peer's client whose server is the scripted endpoint.
 const USER: &str = "drill";
+const PASSWORD: &str = "drill-scripted-password";
 
 /// How often a waiting listener looks whether a connection came; std has no accept with a limit.
 const ACCEPT_POLL: Duration = Duration::from_millis(5);
 
-/// What the scripted endpoint must know of the other side to speak to it.
-#[derive(Debug, Clone)]
-pub struct Contact {
-    /// Who logs in.
-    pub user: String,
-    /// When everything must be over.
-    pub deadline: Duration,
-}
-
-/// Lets the scripted endpoint play a case over a connection.
-pub type Endpoint<'a> = dyn Fn(TcpStream, &Contact) -> Outcome + 'a;
-
 /// Plays the client against a peer's server.
 #[must_use]
-pub fn against_server(
-    case: &Case,
-    server: &dyn Peer,
-    deadline: Duration,
-    endpoint: &Endpoint<'_>,
-) -> Outcome {
+pub fn against_server(case: &Case, server: &dyn Peer, deadline: Duration) -> Outcome {
     let started = Instant::now();
     let setup = ServerSetup {
         reachable_from: Reach::Loopback,
@@ -53,11 +42,8 @@ pub fn against_server(
     let mut outcome = match TcpStream::connect_timeout(&running.addr(), deadline) {
         Ok(stream) => {
             let left = deadline.saturating_sub(started.elapsed());
-            let contact = Contact {
-                user: running.user().to_owned(),
-                deadline: left,
-            };
-            endpoint(stream, &contact)
+            let setup = endpoint_setup(case, running.user(), running.password(), left);
+            play(&case.scenario, Role::Client, stream, &setup)
         }
         Err(error) => broken(
             &format!(
@@ -78,12 +64,7 @@ pub fn against_server(
 
 /// Plays the server against a peer's client.
 #[must_use]
-pub fn against_client(
-    case: &Case,
-    client: &dyn Peer,
-    deadline: Duration,
-    endpoint: &Endpoint<'_>,
-) -> Outcome {
+pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Outcome {
     let listening = listen(&client.reach()).and_then(|listener| {
         let addr = listener.local_addr()?;
         Ok((listener, addr))
@@ -104,16 +85,30 @@ pub fn against_client(
         let accepted = accept(&listener, deadline, || connecting.is_finished());
         // From here on a client that tries once more is refused at once and does not hang.
         drop(listener);
-        let contact = Contact {
-            user: USER.to_owned(),
-            deadline,
-        };
-        let played = accepted.map(|stream| endpoint(stream, &contact));
+        let setup = endpoint_setup(case, USER, PASSWORD, deadline);
+        let played = accepted.map(|s| play(&case.scenario, Role::Server, s, &setup));
         let record = connecting
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         concluded(played, record, &client.info().id)
     })
+}
+
+/// What the endpoint is told beside the scenario.
+fn endpoint_setup(case: &Case, user: &str, password: &str, limit: Duration) -> Setup {
+    let began = Instant::now();
+    Setup {
+        user: user.to_owned(),
+        password: password.to_owned(),
+        host_key: fixture_key(keys::HOST),
+        user_key: fixture_key(keys::USER),
+        // Made from no secret: anybody may sign with it, and it must never be accepted.
+        other_key: SigningKey::from_seed(&[0x5a; 32]),
+        seed: case.seed,
+        clock: Arc::new(move || began.elapsed()),
+        step_limit: Setup::STEP_LIMIT.min(limit),
+        case_limit: limit,
+    }
 }
 
 /// Puts together what the endpoint saw and what the client said.

@@ -178,22 +178,34 @@ fn nothing(kind: &str, filters: &[&str], known: &[&str]) -> Stop {
             format!("no {kind} is called {}", quoted.join(" or ")),
         )
     };
-    let distance = |name: &&&str| {
-        let distances = filters
-            .iter()
-            .map(|filter| strsim::damerau_levenshtein(filter, name));
-        distances.min()
-    };
-    match known.iter().min_by_key(distance) {
-        Some(nearest) if kind == "scenario" => stop.hint(format!(
-            "did you mean `{nearest}`? `sshdrill run --list` shows all"
+    match (nearest(filters, known), kind) {
+        (Some(name), "scenario") => stop.hint(format!(
+            "did you mean `{name}`? `sshdrill run --list` shows all"
         )),
-        Some(nearest) => stop.hint(format!(
-            "did you mean `{nearest}`? There are {}",
+        (None, "scenario") => stop.hint("`sshdrill run --list` shows all there are"),
+        (Some(name), _) => stop.hint(format!(
+            "did you mean `{name}`? There are {}",
             known.join(", ")
         )),
-        None => stop.hint("name a folder with scenario files with --scenarios"),
+        (None, _) => stop.hint(format!("there are {}", known.join(", "))),
     }
+}
+
+/// The known name that a slip of the keyboard would make into one of the filters.
+fn nearest<'a>(filters: &[&str], known: &[&'a str]) -> Option<&'a str> {
+    /// How alike two names must be, of 1; below this a suggestion is a guess.
+    const ALIKE_MIN: f64 = 0.7;
+
+    let likeness = |name: &str| {
+        let each = filters
+            .iter()
+            .map(|filter| strsim::normalized_damerau_levenshtein(filter, name));
+        each.fold(0.0, f64::max)
+    };
+    let best = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) >= ALIKE_MIN).then_some(best)
 }
 
 fn required(unmet: &[&Missing]) -> Stop {

@@ -10,6 +10,7 @@ use super::args::{RunArgs, TIMEOUT_SECS};
 use super::{Exit, Stop, places};
 use crate::peer::PeerInfo;
 use crate::peer::catalogue::{self, Discovery, Missing, Part};
+use crate::peer::minissh::Minissh;
 use crate::report::summary;
 use crate::requirement::Catalogue;
 use crate::run::SCRIPTED;
@@ -138,7 +139,10 @@ impl Request {
             self.selection.wants_peer(id, &ids) && !(args.no_containers && in_container(id))
         };
         let progress = |what: &str| drop(events.send(Event::Preparing(what.to_owned())));
-        catalogue::discover(&wanted, &progress)
+        let mut found = catalogue::discover(&wanted, &progress);
+        // It is linked in and needs nothing, so it is not looked for.
+        found.peers.insert(0, Arc::new(Minissh::default()));
+        found
     }
 }
 

@@ -164,10 +164,17 @@ impl<'a> Script<'a> {
                 LoginWith::WrongPassword => Credential::Password(WRONG_PASSWORD.to_owned()),
             },
             known_host: self.known_host,
-            execs: self.execs.iter().flat_map(|line| execs(line.act)).collect(),
+            execs: self.sessions(),
             deadline,
             seed,
         }
+    }
+    /// One session that does nothing when the scenario names none: some clients do not even
+    /// connect without anything to do.
+    fn sessions(&self) -> Vec<Exec> {
+        let named: Vec<Exec> = self.execs.iter().flat_map(|line| execs(line.act)).collect();
+        let idle = || Exec { command: "true".to_owned(), stdin: None };
+        if named.is_empty() { vec![idle()] } else { named }
     }
 }
 

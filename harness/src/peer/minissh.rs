@@ -76,7 +76,8 @@ impl Peer for Minissh {
     fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken> {
         let trace = Trace::default();
         let runtime = runtime()?;
-        let work = tokio::time::timeout(job.deadline, run_job(job, &trace));
+        // A timer belongs to a runtime, so it is made inside it.
+        let work = async { tokio::time::timeout(job.deadline, run_job(job, &trace)).await };
         let end = match runtime.block_on(work) {
             Ok(end) => end?,
             Err(_) => ClientEnd::Failed(format!("still busy after {:?}", job.deadline)),

@@ -219,4 +219,9 @@ pub trait Peer: Send + Sync {
     /// The address under which this peer's client reaches servers of ours, and where they must
     /// listen for it.
     fn reach(&self) -> Reach;
+
+    /// Whether it must not take part in two cases at once, such as when it has one log for all.
+    fn takes_one_case_at_a_time(&self) -> bool {
+        false
+    }
 }

@@ -1,0 +1,22 @@
+//! `sshdrill clean`.
+
+use super::args::CleanArgs;
+use super::{Exit, Stop};
+use crate::peer::container;
+
+/// Removes what earlier runs left on the container engine.
+pub(super) fn clean(args: &CleanArgs) -> Result<Exit, Stop> {
+    let cleaned = container::clean(args.images).map_err(|broken| {
+        let stop = Stop::new(Exit::Environment, broken.what);
+        Stop {
+            hint: broken.hint,
+            ..stop
+        }
+    })?;
+    anstream::println!(
+        "removed {} containers, {} images",
+        cleaned.containers,
+        cleaned.images
+    );
+    Ok(Exit::AsExpected)
+}

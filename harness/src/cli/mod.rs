@@ -1,0 +1,86 @@
+//! The command line: what is asked, in which order things happen, and how it ends.
+//!
+//! Puts the other modules together and holds no logic of its own beyond that.
+
+mod args;
+mod clean;
+mod exit;
+mod places;
+mod prepare;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use owo_colors::OwoColorize;
+
+pub use exit::Exit;
+
+use args::{Cli, Command};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Clap ends the program itself with exit code 2, which is ours for the command line.
+    let cli = Cli::parse();
+    let ended = match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Clean(args) => clean::clean(args),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(stop) => {
+            stop.print();
+            stop.exit.into()
+        }
+    }
+}
+
+/// Why the program cannot go on: what happened and what a person can do.
+#[derive(Debug)]
+struct Stop {
+    exit: Exit,
+    what: String,
+    hint: Option<String>,
+}
+
+impl Stop {
+    fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    fn print(&self) {
+        let mut stderr = anstream::stderr().lock();
+        // Nobody is left to tell when stderr is gone.
+        let _ = writeln!(
+            stderr,
+            "{} {}",
+            "error:".red().bold(),
+            indented(&self.what, "  ")
+        );
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(
+                stderr,
+                "{} {}",
+                "hint:".cyan().bold(),
+                indented(hint, "      ")
+            );
+        }
+    }
+}
+
+fn indented(text: &str, by: &str) -> String {
+    text.trim_end().replace('\n', &format!("\n{by}"))
+}

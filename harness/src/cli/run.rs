@@ -1,0 +1,151 @@
+//! `sshdrill run`.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::args::RunArgs;
+use super::prepare::Request;
+use super::{Exit, Stop, places};
+use crate::report::files::Files;
+use crate::report::record::Record;
+use crate::report::terminal::Terminal;
+use crate::report::{Clauses, Reporter, json, junit, summary};
+use crate::requirement::Catalogue;
+use crate::run::event::{Event, Tally};
+use crate::run::executor::{Options, Play, execute};
+use crate::run::interrupt::Interrupt;
+use crate::run::plan::Plan;
+use crate::run::play::{Cast, play};
+
+/// Runs what is asked for and reports it.
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
+    if args.verbose {
+        log_to_stderr();
+    }
+    let request = Request::read(args)?;
+    let interrupt = Interrupt::on_signals()
+        .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;
+    let (sender, events) = mpsc::channel();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| conduct(args, &request, &interrupt, sender));
+        let told = listen(args, &request.catalogue, &events);
+        let tally = running
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        told.map_err(unwritable)?;
+        Ok(if interrupt.is_raised() {
+            Exit::Interrupted
+        } else {
+            Exit::of(&tally)
+        })
+    })
+}
+
+/// Everything that happens, told by events.
+fn conduct(
+    args: &RunArgs,
+    request: &Request,
+    interrupt: &Interrupt,
+    events: Sender<Event>,
+) -> Result<Tally, Stop> {
+    let (plan, cast) = request.prepare(args, &events)?;
+    if args.list {
+        list(&plan);
+        return Ok(Tally::default());
+    }
+    let options = Options {
+        jobs: args
+            .jobs
+            .or_else(|| thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get),
+        deadline: Duration::from_secs(args.timeout),
+        one_at_a_time: one_at_a_time(&cast),
+        interrupt: interrupt.clone(),
+    };
+    let play: Arc<Play> = Arc::new(move |case, deadline| play(case, &cast, deadline));
+    Ok(execute(&plan, &options, &play, &events))
+}
+
+fn one_at_a_time(cast: &Cast) -> BTreeSet<String> {
+    let peers = cast
+        .peers()
+        .iter()
+        .filter(|peer| peer.takes_one_case_at_a_time());
+    peers.map(|peer| peer.info().id.clone()).collect()
+}
+
+/// Passes everything on to the reports until the run is over.
+fn listen(args: &RunArgs, catalogue: &Catalogue, events: &Receiver<Event>) -> io::Result<()> {
+    let files = Files::below(&args.out.clone().unwrap_or_else(places::out));
+    let mut record = Record::default();
+    let mut terminal = Terminal::new(clauses(catalogue), files.clone(), args.verbose);
+    let mut written = Ok(());
+    for event in events {
+        record.on(&event)?;
+        // The others still want to know when one report cannot be written.
+        let now = files
+            .clone()
+            .on(&event)
+            .and(ignoring_closed_pipe(terminal.on(&event)));
+        written = written.and(now);
+    }
+    if let (Some(path), false) = (&args.junit, record.cases.is_empty()) {
+        let of_case = |case: &_| files.of(case);
+        let text =
+            junit::render(&record, &*clauses(catalogue), &of_case).map_err(io::Error::other)?;
+        write(path, &text)?;
+    }
+    if let (Some(path), false) = (&args.json, record.cases.is_empty()) {
+        write(path, &json::render(&record)?)?;
+    }
+    written
+}
+
+/// Quotes clauses from the catalogue.
+fn clauses(catalogue: &Catalogue) -> Box<Clauses> {
+    let catalogue = catalogue.clone();
+    Box::new(move |id| catalogue.get(id).map(ToString::to_string))
+}
+
+/// Whoever closed our stdout does not want more of it; that is no reason to stop.
+fn ignoring_closed_pipe(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let name = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+    std::fs::write(path, text).map_err(name)
+}
+
+fn unwritable(error: io::Error) -> Stop {
+    Stop::new(Exit::Environment, format!("cannot write a report: {error}"))
+}
+
+/// What would run, and what would not.
+fn list(plan: &Plan) {
+    for case in &plan.cases {
+        anstream::println!("{:<44} {}", case.scenario.name, case.pairing);
+    }
+    anstream::print!("{}", summary::left_out(&plan.left_out));
+}
+
+/// What the program itself logs; `RUST_LOG` can ask for more or less.
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("sshdrill=debug"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+}

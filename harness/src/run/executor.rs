@@ -1,0 +1,243 @@
+//! Runs the cases of a plan on several threads and tells what happens.
+//!
+//! A case cannot hurt the run: one that panics is `broken`, one that overstays its deadline is
+//! `broken` and its thread is left behind. Knows nothing of what a case does; see
+//! [`super::play`].
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::broken;
+use super::event::{Case, Event, Tally};
+use super::interrupt::Interrupt;
+use super::plan::Plan;
+use crate::peer::Broken;
+use crate::verdict::Outcome;
+
+/// How a plan is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Cases at a time; at least one.
+    pub jobs: usize,
+    /// How long one case may take.
+    pub deadline: Duration,
+    /// Ids of the peers that can take part in one case at a time only.
+    pub one_at_a_time: BTreeSet<String>,
+    /// Whether somebody wants the run to stop.
+    pub interrupt: Interrupt,
+}
+
+/// What running one case means.
+pub type Play = dyn Fn(&Case, Duration) -> Outcome + Send + Sync;
+
+/// Beyond the deadline that the case itself keeps; only a case that hangs needs it.
+const DEADLINE_GRACE: Duration = Duration::from_secs(5);
+
+/// How long cases that already run may take to end once the run shall stop.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
+
+/// How often a waiting worker looks whether the run shall stop.
+const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+
+/// Runs every case and returns how they ended. Sends everything from [`Event::Planned`] to
+/// [`Event::Finished`]; that nobody listens any more is no reason to stop.
+pub fn execute(plan: &Plan, options: &Options, play: &Arc<Play>, events: &Sender<Event>) -> Tally {
+    let _ = events.send(Event::Planned {
+        seed: plan.seed,
+        participants: plan.participants.clone(),
+        cases: plan.cases.clone(),
+        left_out: plan.left_out.clone(),
+    });
+    let queue = Queue::new(&plan.cases, options);
+    thread::scope(|scope| {
+        for _ in 0..options.jobs.max(1) {
+            scope.spawn(|| work(&queue, options, play, events));
+        }
+    });
+    let tally = queue.lock().tally;
+    let _ = events.send(Event::Finished(tally));
+    tally
+}
+
+/// One worker: takes cases until there are none.
+fn work(queue: &Queue<'_>, options: &Options, play: &Arc<Play>, events: &Sender<Event>) {
+    while let Some(case) = queue.take() {
+        let _ = events.send(Event::CaseStarted(Arc::clone(&case)));
+        let outcome = run_watched(&case, options, play);
+        if let Some(outcome) = outcome {
+            queue.lock().tally.add(outcome.verdict);
+            let _ = events.send(Event::CaseFinished {
+                case: Arc::clone(&case),
+                outcome: Arc::new(outcome),
+            });
+        }
+        queue.give_back(&case);
+    }
+}
+
+/// Runs a case on a thread of its own, so that it can be left behind. `None` when the run was
+/// stopped before the case ended: then nothing is known about it.
+fn run_watched(case: &Arc<Case>, options: &Options, play: &Arc<Play>) -> Option<Outcome> {
+    let started = Instant::now();
+    let (done, result) = mpsc::channel();
+    let (case, play, deadline) = (Arc::clone(case), Arc::clone(play), options.deadline);
+    let spawned = thread::Builder::new()
+        .name(format!("{} {}", case.scenario.name, case.pairing))
+        .spawn(move || drop(done.send(run_caught(&case, deadline, &*play))));
+    let ended = match spawned {
+        Ok(_) => wait(&result, options, started),
+        Err(error) => Ended::With(broken(
+            "starting a thread for the case",
+            &Broken {
+                what: error.to_string(),
+                hint: Some("run fewer cases at a time with --jobs".to_owned()),
+            },
+        )),
+    };
+    let mut outcome = match ended {
+        Ended::With(outcome) => outcome,
+        Ended::Stopped => return None,
+        Ended::Never => overstayed(options.deadline + DEADLINE_GRACE),
+    };
+    outcome.took = started.elapsed();
+    Some(outcome)
+}
+
+/// How waiting for a case ended.
+enum Ended {
+    With(Outcome),
+    Never,
+    Stopped,
+}
+
+fn wait(result: &mpsc::Receiver<Outcome>, options: &Options, started: Instant) -> Ended {
+    let mut until = started + options.deadline + DEADLINE_GRACE;
+    let mut stopping = false;
+    loop {
+        match result.recv_timeout(INTERRUPT_POLL) {
+            Ok(outcome) => return Ended::With(outcome),
+            Err(RecvTimeoutError::Timeout) => {}
+            // The sender lives as long as the thread and panics are caught before it.
+            Err(RecvTimeoutError::Disconnected) => return Ended::Never,
+        }
+        let now = Instant::now();
+        if options.interrupt.is_raised() && !stopping {
+            stopping = true;
+            until = until.min(now + INTERRUPT_GRACE);
+        }
+        if now >= until {
+            return if stopping {
+                Ended::Stopped
+            } else {
+                Ended::Never
+            };
+        }
+    }
+}
+
+fn run_caught(case: &Case, deadline: Duration, play: &Play) -> Outcome {
+    // Nothing the case touched is looked at again except through locks that tell of the panic.
+    catch_unwind(AssertUnwindSafe(|| play(case, deadline))).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "something that is not text".to_owned());
+        broken(
+            "running the case",
+            &Broken {
+                what: format!("the harness or an implementation inside it panicked: {said}"),
+                hint: Some("RUST_BACKTRACE=1 with the command below shows where".to_owned()),
+            },
+        )
+    })
+}
+
+fn overstayed(limit: Duration) -> Outcome {
+    broken(
+        "waiting for the case to end",
+        &Broken {
+            what: format!(
+                "it did not end within {} s and was left behind",
+                limit.as_secs()
+            ),
+            hint: Some(
+                "give it more time with --timeout, or look for a peer that hangs".to_owned(),
+            ),
+        },
+    )
+}
+
+/// The cases that are still to run, and the peers that are taken.
+struct Queue<'a> {
+    state: Mutex<State>,
+    freed: Condvar,
+    options: &'a Options,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Arc<Case>>,
+    taken: BTreeSet<String>,
+    tally: Tally,
+}
+
+impl<'a> Queue<'a> {
+    fn new(cases: &[Arc<Case>], options: &'a Options) -> Self {
+        let state = State {
+            waiting: cases.to_vec(),
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            freed: Condvar::new(),
+            options,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first case none of whose peers is taken; waits for one if need be.
+    fn take(&self) -> Option<Arc<Case>> {
+        let mut state = self.lock();
+        loop {
+            if self.options.interrupt.is_raised() || state.waiting.is_empty() {
+                return None;
+            }
+            let free = |case: &Arc<Case>| self.claims(case).all(|id| !state.taken.contains(id));
+            if let Some(at) = state.waiting.iter().position(free) {
+                let case = state.waiting.remove(at);
+                state.taken.extend(self.claims(&case).cloned());
+                return Some(case);
+            }
+            state = self
+                .freed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn give_back(&self, case: &Case) {
+        let mut state = self.lock();
+        for id in self.claims(case) {
+            state.taken.remove(id);
+        }
+        self.freed.notify_all();
+    }
+
+    /// Which of the case's peers no other case may use meanwhile.
+    fn claims<'c>(&'c self, case: &'c Case) -> impl Iterator<Item = &'c String> {
+        [&case.pairing.client, &case.pairing.server]
+            .into_iter()
+            .filter(|id| self.options.one_at_a_time.contains(*id))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::fake;
+use crate::run::passed;
+use crate::verdict::Verdict;
+
+fn plan_of(names: &[&str]) -> Plan {
+    let case = |name: &&str| Arc::new(fake::case(fake::scenario(name), "minissh", "other"));
+    Plan {
+        seed: 1,
+        participants: Vec::new(),
+        cases: names.iter().map(case).collect(),
+        left_out: Vec::new(),
+    }
+}
+
+fn options() -> Options {
+    Options {
+        jobs: 3,
+        deadline: fake::LONG,
+        one_at_a_time: BTreeSet::new(),
+        interrupt: Interrupt::default(),
+    }
+}
+
+/// Runs the cases and returns the tally and the verdict of each, by name.
+fn run(
+    names: &[&str],
+    options: &Options,
+    play: impl Fn(&Case, Duration) -> Outcome + Send + Sync + 'static,
+) -> (Tally, Vec<(String, Verdict)>) {
+    let (sender, events) = mpsc::channel();
+    let play: Arc<Play> = Arc::new(play);
+    let tally = execute(&plan_of(names), options, &play, &sender);
+    drop(sender);
+    let mut verdicts: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::CaseFinished { case, outcome } => {
+                Some((case.scenario.name.clone(), outcome.verdict))
+            }
+            _ => None,
+        })
+        .collect();
+    verdicts.sort();
+    (tally, verdicts)
+}
+
+#[test]
+fn a_panic_breaks_its_case_and_no_other() {
+    let (tally, verdicts) = run(&["a/calm", "b/panics", "c/calm"], &options(), |case, _| {
+        assert!(case.scenario.name != "b/panics", "out of cheese");
+        passed()
+    });
+    let expected = [
+        ("a/calm".to_owned(), Verdict::Pass),
+        ("b/panics".to_owned(), Verdict::Broken),
+        ("c/calm".to_owned(), Verdict::Pass),
+    ];
+    assert_eq!(verdicts, expected);
+    assert_eq!(
+        tally,
+        Tally {
+            pass: 2,
+            broken: 1,
+            ..Tally::default()
+        }
+    );
+}
+
+/// The grace is the executor's own; a hanging case costs it and the deadline and not more.
+#[test]
+fn a_case_that_hangs_is_left_behind() {
+    let options = Options {
+        deadline: Duration::ZERO,
+        ..options()
+    };
+    let (tally, _) = run(&["a/hangs", "b/calm"], &options, |case, _| {
+        if case.scenario.name == "a/hangs" {
+            thread::sleep(fake::LONG);
+        }
+        passed()
+    });
+    assert_eq!(
+        tally,
+        Tally {
+            pass: 1,
+            broken: 1,
+            ..Tally::default()
+        }
+    );
+}
+
+#[test]
+fn a_peer_that_takes_one_at_a_time_gets_one_at_a_time() {
+    static PLAYING: AtomicUsize = AtomicUsize::new(0);
+    let one_at_a_time = BTreeSet::from(["other".to_owned()]);
+    let options = Options {
+        one_at_a_time,
+        ..options()
+    };
+    let (tally, _) = run(&["a/a", "b/b", "c/c", "d/d"], &options, |_, _| {
+        assert_eq!(PLAYING.fetch_add(1, Ordering::SeqCst), 0);
+        thread::sleep(Duration::from_millis(5));
+        PLAYING.fetch_sub(1, Ordering::SeqCst);
+        passed()
+    });
+    assert_eq!(tally.pass, 4);
+}
+
+/// The case during which somebody pressed Ctrl-C still counts when it ends in time; the rest does not run.
+#[test]
+fn an_interrupted_run_ends_early_and_says_what_it_knows() {
+    let options = Options {
+        jobs: 1,
+        ..options()
+    };
+    let interrupt = options.interrupt.clone();
+    let (tally, verdicts) = run(&["a/a", "b/b", "c/c"], &options, move |_, _| {
+        interrupt.raise();
+        passed()
+    });
+    assert_eq!((tally.total(), verdicts.len()), (1, 1));
+}

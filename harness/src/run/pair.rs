@@ -1,0 +1,197 @@
+//! A real client with a real server: carries out the acts of a pair scenario.
+//!
+//! All acts together are one job, since a client program is started once and does everything on
+//! one connection: what it believes, how it logs in, which sessions it runs. What then came of it
+//! is judged in [`super::judge`].
+
+use std::time::{Duration, Instant};
+
+use super::event::Case;
+use super::judge::judge;
+use super::output::{bytes, numbered};
+use super::redact::redact;
+use super::{broken, missed, passed};
+use crate::peer::{
+    Broken, ClientJob, ClientRecord, Credential, Exec, KnownHost, Peer, RunningServer,
+    ServerRecord, ServerSetup,
+};
+use crate::scenario::{
+    Act, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Scenario, Step, StepKind,
+};
+use crate::verdict::{Outcome, Verdict};
+
+/// What a client sends as the wrong password; contains nothing that a shell would touch.
+const WRONG_PASSWORD: &str = "not-the-password";
+
+/// The least time a client gets, however long the server took to start.
+const CLIENT_DEADLINE_MIN: Duration = Duration::from_secs(1);
+
+/// Runs a pair scenario with this client and this server.
+#[must_use]
+pub fn run(case: &Case, client: &dyn Peer, server: &dyn Peer, deadline: Duration) -> Outcome {
+    let started = Instant::now();
+    let script = match Script::read(&case.scenario) {
+        Ok(script) => script,
+        Err(error) => return broken("reading the acts of the scenario", &error),
+    };
+    let setup = ServerSetup {
+        reachable_from: client.reach(),
+        seed: case.seed,
+    };
+    let running = match server.serve(&setup) {
+        Ok(running) => running,
+        Err(error) => return broken(&format!("starting the server {}", server.info().id), &error),
+    };
+
+    let left = deadline
+        .saturating_sub(started.elapsed())
+        .max(CLIENT_DEADLINE_MIN);
+    let job = script.job(case.seed, &*running, left);
+    let secrets = [running.password().to_owned(), WRONG_PASSWORD.to_owned()];
+    let client_record = client.connect(&job);
+    let server_record = running.finish();
+
+    let mut outcome = match &client_record {
+        Ok(record) => judged(&script, record, &case.scenario),
+        Err(error) => broken(&format!("running the client {}", client.info().id), error),
+    };
+    collect(&mut outcome, client_record.ok(), server_record);
+    redact(&mut outcome, &secrets);
+    outcome
+}
+
+fn judged(script: &Script<'_>, record: &ClientRecord, scenario: &Scenario) -> Outcome {
+    match judge(script, &record.end) {
+        Ok(()) => passed(),
+        Err(failure) => {
+            let verdict = missed(scenario.level);
+            let mut outcome = Outcome {
+                verdict,
+                failure: Some(failure),
+                ..passed()
+            };
+            if verdict == Verdict::Pass {
+                let recorded = outcome.failure.take().map(|failure| failure.actual);
+                outcome.notes.extend(recorded);
+            }
+            outcome
+        }
+    }
+}
+
+/// Keeps the logs of both sides and one trace: the client's, unless only the server is ours.
+fn collect(outcome: &mut Outcome, client: Option<ClientRecord>, server: ServerRecord) {
+    outcome.trace = server.trace;
+    outcome.logs = server.logs;
+    if let Some(client) = client {
+        outcome.logs.splice(0..0, client.logs);
+        if !client.trace.is_empty() {
+            outcome.trace = client.trace;
+        }
+    }
+}
+
+/// The acts of a scenario, sorted into what a client is told and what is demanded of it.
+pub(super) struct Script<'a> {
+    pub(super) known_host: KnownHost,
+    pub(super) login: LoginWith,
+    /// The lines that say the two above, where the file has them.
+    pub(super) knows_step: Option<&'a Step>,
+    pub(super) login_step: Option<&'a Step>,
+    pub(super) execs: Vec<ExecLine<'a>>,
+    pub(super) end: Option<(&'a Step, ExpectedEnd)>,
+}
+
+/// A line that runs a command, and the lines that say what must come of it.
+pub(super) struct ExecLine<'a> {
+    pub(super) step: &'a Step,
+    pub(super) act: &'a ExecAct,
+    pub(super) demands: Vec<(&'a Step, &'a ExpectedOutput)>,
+}
+
+impl<'a> Script<'a> {
+    fn read(scenario: &'a Scenario) -> Result<Self, Broken> {
+        let mut script = Self {
+            known_host: KnownHost::Right,
+            login: LoginWith::Publickey,
+            knows_step: None,
+            login_step: None,
+            execs: Vec::new(),
+            end: None,
+        };
+        for step in &scenario.steps {
+            let StepKind::Act(act) = &step.kind else {
+                return Err(out_of_place(step, "is not an act of a client"));
+            };
+            script.take(step, act)?;
+        }
+        Ok(script)
+    }
+
+    fn take(&mut self, step: &'a Step, act: &'a Act) -> Result<(), Broken> {
+        match act {
+            Act::Knows(known_host) => {
+                self.known_host = *known_host;
+                self.knows_step = Some(step);
+            }
+            Act::Login(login) => {
+                self.login = *login;
+                self.login_step = Some(step);
+            }
+            Act::Exec(act) => self.execs.push(ExecLine {
+                step,
+                act,
+                demands: Vec::new(),
+            }),
+            Act::ExpectEnd(end) => self.end = Some((step, *end)),
+            Act::ExpectOutput(demand) => match self.execs.last_mut() {
+                Some(line) => line.demands.push((step, demand)),
+                None => return Err(out_of_place(step, "comes before any `client exec`")),
+            },
+        }
+        Ok(())
+    }
+
+    fn job(&self, seed: u64, server: &dyn RunningServer, deadline: Duration) -> ClientJob {
+        let addr = server.addr();
+        ClientJob {
+            host: addr.ip().to_string(),
+            port: addr.port(),
+            user: server.user().to_owned(),
+            credential: match self.login {
+                LoginWith::Publickey => Credential::Publickey,
+                LoginWith::Password => Credential::Password(server.password().to_owned()),
+                LoginWith::WrongPassword => Credential::Password(WRONG_PASSWORD.to_owned()),
+            },
+            known_host: self.known_host,
+            execs: self.sessions(),
+            deadline,
+            seed,
+        }
+    }
+    /// One session that does nothing when the scenario names none: some clients do not even
+    /// connect without anything to do.
+    fn sessions(&self) -> Vec<Exec> {
+        let named: Vec<Exec> = self.execs.iter().flat_map(|line| execs(line.act)).collect();
+        let idle = || Exec { command: "true".to_owned(), stdin: None };
+        if named.is_empty() { vec![idle()] } else { named }
+    }
+}
+
+/// The checker refuses such files; a scenario built by hand may still be one.
+fn out_of_place(step: &Step, why: &str) -> Broken {
+    Broken {
+        what: format!("line {}: `{}` {why}", step.line, step.source),
+        hint: None,
+    }
+}
+
+fn execs(act: &ExecAct) -> impl Iterator<Item = Exec> + '_ {
+    (1..=act.channels).map(|channel| Exec {
+        command: String::from_utf8_lossy(&numbered(act.command.as_bytes(), channel)).into_owned(),
+        stdin: act.stdin.as_ref().map(|stream| bytes(stream, channel)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

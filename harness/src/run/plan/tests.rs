@@ -1,0 +1,129 @@
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::*;
+use crate::fake;
+
+fn scenarios() -> Vec<Arc<Scenario>> {
+    let of = |name: &str, subject, needs: &[Need]| {
+        Arc::new(Scenario {
+            subject,
+            needs: needs.to_vec(),
+            ..fake::scenario(name)
+        })
+    };
+    vec![
+        of("interop/exec", Subject::Pair, &[]),
+        of("interop/exec-channels", Subject::Pair, &[Need::Multiplex]),
+        of(
+            "strict-kex/ignore-before-newkeys",
+            Subject::Server,
+            &[Need::StrictKex],
+        ),
+        of("transport/unknown-message", Subject::Either, &[]),
+    ]
+}
+
+/// One that can do everything, one from before strict key exchange, one without a server.
+fn peers() -> Vec<PeerInfo> {
+    let old = Capabilities {
+        strict_kex: false,
+        ..fake::able()
+    };
+    let client_only = Capabilities {
+        server: false,
+        multiplex: false,
+        ..fake::able()
+    };
+    vec![
+        fake::info("minissh", fake::able()),
+        fake::info("openssh-old", old),
+        fake::info("client-only", client_only),
+    ]
+}
+
+fn planned(selection: &Selection) -> Plan {
+    let terms = Terms {
+        seed: 0x2a,
+        rerun_args: Vec::new(),
+    };
+    plan(&scenarios(), &peers(), selection, &terms)
+}
+
+/// A reviewer sees here what a run consists of, down to the last pairing.
+#[test]
+fn everything_is_either_a_case_or_left_out_with_a_reason() {
+    let plan = planned(&Selection::default());
+    let mut table = String::new();
+    for case in &plan.cases {
+        writeln!(table, "{:<34}{}", case.scenario.name, case.pairing).unwrap();
+    }
+    for left_out in &plan.left_out {
+        writeln!(table, "- {}\n  {}", left_out.what, left_out.why).unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn two_foreign_peers_are_never_paired() {
+    for case in &planned(&Selection::default()).cases {
+        let ours = [MINISSH, SCRIPTED];
+        let Pairing { client, server } = &case.pairing;
+        assert!(
+            ours.contains(&&**client) || ours.contains(&&**server),
+            "{}",
+            case.pairing
+        );
+    }
+}
+
+/// The command printed under a failure must select that case, alone, with the same randomness.
+#[test]
+fn the_rerun_command_selects_exactly_its_case() {
+    for case in &planned(&Selection::default()).cases {
+        let words: Vec<&str> = case.rerun.split(' ').collect();
+        let [
+            "cargo",
+            "drill",
+            "run",
+            name,
+            "--pairing",
+            pairing,
+            "--seed",
+            "0x2a",
+        ] = words[..]
+        else {
+            panic!("{}", case.rerun);
+        };
+        let selection = Selection {
+            names: vec![name.parse().expect("a filter")],
+            pairings: vec![pairing.parse().expect("a pairing")],
+            ..Selection::default()
+        };
+        let again = planned(&selection).cases;
+        assert_eq!(again.len(), 1, "{}", case.rerun);
+        assert_eq!(
+            (&again[0].pairing, again[0].seed),
+            (&case.pairing, case.seed)
+        );
+    }
+}
+
+#[test]
+fn seeds_differ_between_cases_and_between_runs() {
+    let plan = planned(&Selection::default());
+    let seeds: std::collections::BTreeSet<u64> = plan.cases.iter().map(|case| case.seed).collect();
+    assert_eq!(seeds.len(), plan.cases.len());
+    let pairing = &plan.cases[0].pairing;
+    assert_ne!(case_seed(1, "a/b", pairing), case_seed(2, "a/b", pairing));
+}
+
+#[test]
+fn arguments_with_spaces_are_quoted_for_a_shell() {
+    let terms = Terms {
+        seed: 1,
+        rerun_args: vec!["--scenarios".into(), "it's here".into()],
+    };
+    let plan = plan(&scenarios(), &peers(), &Selection::default(), &terms);
+    assert!(plan.cases[0].rerun.ends_with(r"--scenarios 'it'\''s here'"));
+}

@@ -1,0 +1,209 @@
+//! What the person asked for: which scenarios, which peers, which pairings.
+
+use std::str::FromStr;
+
+use globset::{Glob, GlobMatcher};
+
+use super::event::Pairing;
+use super::{MINISSH, SCRIPTED};
+
+/// Everything that narrows a run. Empty lists narrow nothing; entries of one list are
+/// alternatives; the three lists must all agree.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Which scenarios, by name.
+    pub names: Vec<Filter>,
+    /// Which peers must take part in a case.
+    pub peers: Vec<Filter>,
+    /// Which pairings.
+    pub pairings: Vec<PairingFilter>,
+}
+
+impl Selection {
+    /// Whether the scenario of this name is wanted. `all` are the names there are.
+    #[must_use]
+    pub fn wants_scenario(&self, name: &str, all: &[&str]) -> bool {
+        any_or_none(&self.names, |filter| filter.selects(name, all))
+    }
+
+    /// Whether a pairing is wanted. `all` are the ids of the peers there are.
+    #[must_use]
+    pub fn wants_pairing(&self, pairing: &Pairing, all: &[&str]) -> bool {
+        let takes_part = |filter: &Filter| {
+            filter.selects(&pairing.client, all) || filter.selects(&pairing.server, all)
+        };
+        any_or_none(&self.peers, takes_part)
+            && any_or_none(&self.pairings, |filter| filter.selects(pairing))
+    }
+
+    /// Whether some pairing with this peer is wanted, so that the others need not be set up.
+    #[must_use]
+    pub fn wants_peer(&self, id: &str, all: &[&str]) -> bool {
+        let pairing = |client: &str, server: &str| Pairing {
+            client: client.to_owned(),
+            server: server.to_owned(),
+        };
+        let ours = [MINISSH, SCRIPTED];
+        all.iter()
+            .chain(&[SCRIPTED])
+            .filter(|other| ours.contains(&id) || ours.contains(other))
+            .flat_map(|other| [pairing(id, other), pairing(other, id)])
+            .any(|pairing| self.wants_pairing(&pairing, all))
+    }
+}
+
+fn any_or_none<T>(filters: &[T], selects: impl Fn(&T) -> bool) -> bool {
+    filters.is_empty() || filters.iter().any(selects)
+}
+
+/// A filter over names: a whole name, a glob, or a part of a name.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    text: String,
+    glob: Option<GlobMatcher>,
+}
+
+impl Filter {
+    /// Whether it selects `name`. A filter that is one of `all` whole selects that one alone,
+    /// so that `interop/exec` does not also run `interop/exec-stderr`.
+    #[must_use]
+    pub fn selects(&self, name: &str, all: &[&str]) -> bool {
+        match &self.glob {
+            Some(glob) => glob.is_match(name),
+            None if all.contains(&self.text.as_str()) => name == self.text,
+            None => name.contains(&self.text),
+        }
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A filter that cannot be understood.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FilterError {
+    /// It looks like a glob and is none.
+    #[error("`{text}` is not a glob: {why}")]
+    NotAGlob {
+        /// As written.
+        text: String,
+        /// The glob library's words.
+        why: String,
+    },
+    /// It does not name two sides.
+    #[error("`{0}` does not name a client and a server; write CLIENT:SERVER")]
+    NotAPairing(String),
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        let is_glob = text.contains(['*', '?', '[', '{']);
+        let compile = || {
+            Glob::new(text)
+                .map(|glob| glob.compile_matcher())
+                .map_err(|error| FilterError::NotAGlob {
+                    text: text.to_owned(),
+                    why: error.kind().to_string(),
+                })
+        };
+        let glob = is_glob.then(compile).transpose()?;
+        Ok(Self {
+            text: text.to_owned(),
+            glob,
+        })
+    }
+}
+
+/// A filter over pairings in one direction: `minissh:openssh-*`. Each side is a whole id or a glob.
+#[derive(Debug, Clone)]
+pub struct PairingFilter {
+    client: Filter,
+    server: Filter,
+}
+
+impl PairingFilter {
+    /// Whether it selects the pairing.
+    #[must_use]
+    pub fn selects(&self, pairing: &Pairing) -> bool {
+        let whole = |filter: &Filter, id: &str| filter.selects(id, &[filter.text()]);
+        whole(&self.client, &pairing.client) && whole(&self.server, &pairing.server)
+    }
+}
+
+impl FromStr for PairingFilter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        let sides = text.split_once('→').or_else(|| text.split_once(':'));
+        match sides {
+            Some((client, server)) if !client.is_empty() && !server.is_empty() => Ok(Self {
+                client: client.parse()?,
+                server: server.parse()?,
+            }),
+            _ => Err(FilterError::NotAPairing(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 3] = ["interop/exec", "interop/exec-stderr", "strict-kex/ignore"];
+
+    fn selected(filter: &str) -> Vec<&'static str> {
+        let filter: Filter = filter.parse().expect("a filter");
+        NAMES
+            .into_iter()
+            .filter(|name| filter.selects(name, &NAMES))
+            .collect()
+    }
+
+    #[test]
+    fn a_whole_name_selects_itself_and_nothing_longer() {
+        assert_eq!(selected("interop/exec"), ["interop/exec"]);
+    }
+
+    #[test]
+    fn a_part_selects_every_name_that_has_it() {
+        assert_eq!(selected("exec"), ["interop/exec", "interop/exec-stderr"]);
+        assert_eq!(
+            selected("interop/*"),
+            ["interop/exec", "interop/exec-stderr"]
+        );
+    }
+
+    #[test]
+    fn a_pairing_filter_has_a_direction() {
+        let pairing = |client: &str, server: &str| Pairing {
+            client: client.to_owned(),
+            server: server.to_owned(),
+        };
+        for text in ["minissh:openssh-sid", "minissh→openssh-sid", "*:openssh-*"] {
+            let filter: PairingFilter = text.parse().expect("a pairing");
+            assert!(filter.selects(&pairing("minissh", "openssh-sid")), "{text}");
+            assert!(
+                !filter.selects(&pairing("openssh-sid", "minissh")),
+                "{text}"
+            );
+        }
+        assert!("minissh".parse::<PairingFilter>().is_err());
+    }
+
+    #[test]
+    fn choosing_a_peer_leaves_the_others_alone_but_choosing_ours_does_not() {
+        let all = ["minissh", "openssh-local", "openssh-sid"];
+        let only = |peer: &str| Selection {
+            peers: vec![peer.parse().expect("a filter")],
+            ..Selection::default()
+        };
+        assert!(!only("openssh-local").wants_peer("openssh-sid", &all));
+        assert!(only("openssh-local").wants_peer("minissh", &all));
+        assert!(only("minissh").wants_peer("openssh-sid", &all));
+    }
+}

@@ -180,6 +180,33 @@ fn a_request_is_answered_and_an_exit_status_arrives() {
     assert!(matches!(told[0], Event::ChannelClosed(_)));
 }
 
+/// OpenSSH sends EOF before the exit status; a client that closes at EOF must not lose it.
+#[test]
+fn an_exit_status_that_crosses_our_close_still_arrives() {
+    let mut pair = Pair::with_defaults(7);
+    log_in(&mut pair);
+    let ours = pair.client.engine.open_session(pair.now).unwrap();
+    pair.run();
+    let theirs = pair
+        .server
+        .events
+        .iter()
+        .find_map(|event| match event {
+            Event::SessionOffered(channel) => Some(*channel),
+            _ => None,
+        })
+        .unwrap();
+    pair.client.engine.close(pair.now, ours);
+    let status = Request::ExitStatus { status: 7 };
+    pair.server
+        .engine
+        .request(pair.now, theirs, status, false)
+        .unwrap();
+    pair.run();
+    assert!(pair.client.events.iter().any(|event| matches!(event,
+        Event::ChannelRequested { request, .. } if request.get() == status)));
+}
+
 /// The KEXINIT of the wire holds what we say we speak and nothing else.
 #[test]
 fn the_offer_is_one_of_each() {

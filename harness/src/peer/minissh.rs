@@ -214,7 +214,7 @@ async fn run_exec(session: &Session, exec: &Exec) -> Result<ExecOutcome, Error> 
     };
     let ((), output) = tokio::join!(send, read_all(&channel));
     let (stdout, stderr) = output?;
-    channel.close().await?;
+    // EOF is not the end: the exit status may come between it and CLOSE.
     let exit_status = match channel.wait().await {
         Some(Exit::Status(status)) => Some(status),
         Some(Exit::Signal(_)) | None => None,

@@ -187,7 +187,7 @@ fn converse(channel: Channel) -> Result<Option<Exit>, Failure> {
         }
     }
     stdout.flush()?;
-    channel.close()?;
+    // EOF is not the end: the exit status may come between it and CLOSE.
     Ok(channel.wait())
 }
 

@@ -594,10 +594,9 @@ impl Channels {
     ) -> Result<(), PeerFault> {
         let requests_max = self.limits.requests_in_flight_max;
         let channel = self.theirs(m.recipient_channel, MessageId::CHANNEL_REQUEST)?;
-        if channel.we >= Progress::WantsClose {
-            return Ok(());
-        }
-        if m.want_reply {
+        // After our CLOSE no reply can be sent any more; an exit status is still news.
+        let want_reply = m.want_reply && channel.we < Progress::WantsClose;
+        if want_reply {
             channel.owed += 1;
             if channel.owed > requests_max {
                 return Err(PeerFault::FloodedRequests { requests_max });
@@ -606,7 +605,7 @@ impl Channels {
         events.extend([Event::ChannelRequested {
             channel: LocalChannelId(m.recipient_channel),
             request: ReceivedRequest(payload.get(1..).unwrap_or_default().to_vec()),
-            want_reply: m.want_reply,
+            want_reply,
         }]);
         Ok(())
     }

@@ -316,7 +316,7 @@ pub struct ChannelRequest<'a> {
 }
 
 /// The requests of a session channel (RFC 4254 §6).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request<'a> {
     /// `env`: a variable for the program to come (§6.4).
     Env {

@@ -173,8 +173,15 @@ impl<'a> Script<'a> {
     /// connect without anything to do.
     fn sessions(&self) -> Vec<Exec> {
         let named: Vec<Exec> = self.execs.iter().flat_map(|line| execs(line.act)).collect();
-        let idle = || Exec { command: "true".to_owned(), stdin: None };
-        if named.is_empty() { vec![idle()] } else { named }
+        let idle = || Exec {
+            command: "true".to_owned(),
+            stdin: None,
+        };
+        if named.is_empty() {
+            vec![idle()]
+        } else {
+            named
+        }
     }
 }
 

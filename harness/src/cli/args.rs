@@ -35,6 +35,10 @@ pub(super) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it in the program"
+)]
 pub(super) enum Command {
     /// Run scenarios with every peer that is here.
     #[command(after_help = EXAMPLES)]
@@ -61,6 +65,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) list: bool,
 
+    #[expect(clippy::doc_markdown, reason = "the text is also the help of the flag")]
     /// Write a JUnit report.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,

@@ -17,7 +17,7 @@ use crate::run::SCRIPTED;
 use crate::run::event::{Event, LeftOut};
 use crate::run::plan::{Plan, Terms, plan};
 use crate::run::play::Cast;
-use crate::run::selection::Selection;
+use crate::run::selection::{Filter, Selection};
 use crate::scenario::{Scenario, load_dir};
 
 /// Why containers are left out when somebody said so.
@@ -75,7 +75,7 @@ impl Request {
         {
             return Ok(());
         }
-        let filters = self.selection.names.iter().map(|filter| filter.text());
+        let filters = self.selection.names.iter().map(Filter::text);
         Err(nothing("scenario", &filters.collect::<Vec<_>>(), &names))
     }
 

@@ -50,6 +50,10 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
 }
 
 /// Everything that happens, told by events.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the reports end when the sender is dropped"
+)]
 fn conduct(
     args: &RunArgs,
     request: &Request,
@@ -70,8 +74,8 @@ fn conduct(
         one_at_a_time: one_at_a_time(&cast),
         interrupt: interrupt.clone(),
     };
-    let play: Arc<Play> = Arc::new(move |case, deadline| play(case, &cast, deadline));
-    Ok(execute(&plan, &options, &play, &events))
+    let run_case: Arc<Play> = Arc::new(move |case, deadline| play(case, &cast, deadline));
+    Ok(execute(&plan, &options, &run_case, &events))
 }
 
 fn one_at_a_time(cast: &Cast) -> BTreeSet<String> {
@@ -128,6 +132,10 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     std::fs::write(path, text).map_err(name)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that `map_err` wants"
+)]
 fn unwritable(error: io::Error) -> Stop {
     Stop::new(Exit::Environment, format!("cannot write a report: {error}"))
 }

@@ -1,4 +1,4 @@
-//! The run as JUnit XML: a suite for each pairing, a test case for each scenario.
+//! The run as `JUnit` XML: a suite for each pairing, a test case for each scenario.
 //!
 //! What a peer cannot do by its nature is a property of the suite `left out`; what is merely
 //! missing on this machine is a skipped test in it, so that a run with everything present has

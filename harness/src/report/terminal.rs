@@ -3,6 +3,7 @@
 //! On a terminal a bar moves and only what is not a plain pass is printed; elsewhere each case is
 //! a line. The bar goes to stderr, the rest to stdout.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,7 @@ impl Terminal {
         }
         let mut text = String::new();
         for participant in &self.record.participants {
-            text += &format!("{:<18} {}\n", participant.id, participant.version);
+            let _ = writeln!(text, "{:<18} {}", participant.id, participant.version);
         }
         self.print(&format!(
             "{text}{} cases, seed {:#x}\n\n",

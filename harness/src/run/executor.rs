@@ -45,6 +45,10 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(50);
 
 /// Runs every case and returns how they ended. Sends everything from [`Event::Planned`] to
 /// [`Event::Finished`]; that nobody listens any more is no reason to stop.
+#[expect(
+    clippy::similar_names,
+    reason = "a plan and what playing means are both needed"
+)]
 pub fn execute(plan: &Plan, options: &Options, play: &Arc<Play>, events: &Sender<Event>) -> Tally {
     let _ = events.send(Event::Planned {
         seed: plan.seed,
@@ -108,6 +112,10 @@ fn run_watched(case: &Arc<Case>, options: &Options, play: &Arc<Play>) -> Option<
 }
 
 /// How waiting for a case ended.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, once a case"
+)]
 enum Ended {
     With(Outcome),
     Never,

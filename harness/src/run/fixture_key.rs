@@ -34,7 +34,7 @@ fn base64_decoded(text: &str) -> Vec<u8> {
         held += 6;
         if held >= 8 {
             held -= 8;
-            bytes.push((bits >> held & 0xff) as u8);
+            bytes.extend(u8::try_from(bits >> held & 0xff));
         }
     }
     bytes

@@ -94,7 +94,7 @@ fn judge_output(
         return Ok(());
     };
     if channels > 1 {
-        actual.push_str(&format!(" (channel {channel} of {channels})"));
+        actual = format!("{actual} (channel {channel} of {channels})");
     }
     let mut failure = failure(step, expected, actual);
     if !outcome.stderr.is_empty() && !matches!(demand, ExpectedOutput::Stderr(_)) {

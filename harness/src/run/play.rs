@@ -38,29 +38,29 @@ impl Cast {
 
 /// Runs one case to its end.
 #[must_use]
-pub fn play(case: &Case, cast: &Cast, deadline: Duration) -> Outcome {
+pub fn play(case: &Case, peers: &Cast, deadline: Duration) -> Outcome {
     let played = if case.scenario.subject == Subject::Pair {
-        play_pair(case, cast, deadline)
+        play_pair(case, peers, deadline)
     } else if case.pairing.client == SCRIPTED {
-        play_client(case, cast, deadline)
+        play_client(case, peers, deadline)
     } else {
-        play_server(case, cast, deadline)
+        play_server(case, peers, deadline)
     };
     played.unwrap_or_else(|error| broken("casting the case", &error))
 }
 
-fn play_pair(case: &Case, cast: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
-    let client = cast.find(&case.pairing.client)?;
-    let server = cast.find(&case.pairing.server)?;
+fn play_pair(case: &Case, peers: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
+    let client = peers.find(&case.pairing.client)?;
+    let server = peers.find(&case.pairing.server)?;
     Ok(pair::run(case, client, server, deadline))
 }
 
-fn play_client(case: &Case, cast: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
-    let server = cast.find(&case.pairing.server)?;
+fn play_client(case: &Case, peers: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
+    let server = peers.find(&case.pairing.server)?;
     Ok(wire::against_server(case, server, deadline))
 }
 
-fn play_server(case: &Case, cast: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
-    let client = cast.find(&case.pairing.client)?;
+fn play_server(case: &Case, peers: &Cast, deadline: Duration) -> Result<Outcome, Broken> {
+    let client = peers.find(&case.pairing.client)?;
     Ok(wire::against_client(case, client, deadline))
 }

@@ -2,7 +2,6 @@
 //!
 //! All three seal the same bytes with the same key, and are checked to agree before they are
 //! measured.
-#![expect(missing_docs, reason = "criterion makes its own functions")]
 
 use std::hint::black_box;
 

@@ -74,11 +74,12 @@ fn module(path: &Path) -> String {
 /// The code without its tests and comments, in which anything may stand.
 fn code(text: &str) -> String {
     let end = text.find("#[cfg(test)]").unwrap_or(text.len());
-    let lines = text[..end].lines();
-    lines
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    text[..end]
+        .lines()
+        .filter(is_code)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]

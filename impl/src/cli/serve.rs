@@ -96,7 +96,7 @@ fn read_access(args: &Args) -> Result<Access, Failure> {
 /// Serves one connection, its sessions side by side.
 fn attend(ssh: &Ssh, access: &Arc<Access>) -> Result<(), Error> {
     let user = ssh.userauth_accept(policy(access))?;
-    eprintln!("{:?} logged in", user);
+    eprintln!("{user:?} logged in");
     loop {
         let channel = ssh.channel_accept()?;
         std::thread::spawn(move || {

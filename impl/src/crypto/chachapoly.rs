@@ -134,8 +134,7 @@ mod tests {
         packet
             .iter()
             .chain(&tag)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     }
 
     /// Computed by an implementation of the cipher description that shares no code with ours and

@@ -129,20 +129,20 @@ impl fmt::Debug for PublicKey {
 
 /// The secret half. Wiped on drop, never printed.
 #[derive(Clone)]
-pub struct SigningKey(DalekKey);
+pub struct SigningKey(Box<DalekKey>);
 
 impl SigningKey {
     /// A fresh key.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
-        Self(DalekKey::from_bytes(&seed))
+        Self(Box::new(DalekKey::from_bytes(&seed)))
     }
 
     /// From the 32-byte seed of RFC 8032.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(DalekKey::from_bytes(seed))
+        Self(Box::new(DalekKey::from_bytes(seed)))
     }
 
     /// The 32-byte seed, for writing a key file.

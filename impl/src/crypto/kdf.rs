@@ -33,8 +33,8 @@ pub struct Transcript<'a> {
 }
 
 impl Transcript<'_> {
-    /// H = hash(V_C, V_S, I_C, I_S, K_S, Q_C, Q_S, K), strings all but K, which is an mpint
-    /// (RFC 5656 §4, RFC 8731 §3.1).
+    /// H is the hash over V_C, V_S, I_C, I_S, K_S, Q_C, Q_S and K, strings all but K, which is an
+    /// mpint (RFC 5656 §4, RFC 8731 §3.1).
     #[must_use]
     pub fn exchange_hash(&self, shared_secret: &SharedSecret) -> ExchangeHash {
         let mut w = Writer::new();
@@ -77,7 +77,9 @@ pub fn packet_key(
         let mut hasher = Sha256::new();
         hasher.update(&*secret);
         hasher.update(exchange_hash.0);
-        tail.iter().for_each(|bytes| hasher.update(bytes));
+        for bytes in tail {
+            hasher.update(bytes);
+        }
         Zeroizing::new(<[u8; 32]>::from(hasher.finalize()))
     };
     let letter = match letter {

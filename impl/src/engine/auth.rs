@@ -71,15 +71,13 @@ impl AuthClient {
     ) -> Result<(), ApiMisuse> {
         match self.state {
             ClientState::NoService => {
-                let payload =
-                    encode_request(user, credential, session_id, |message| message.to_payload());
+                let request = encode_request(user, credential, session_id);
                 out.send(&Message::ServiceRequest(Service { name: SSH_USERAUTH }));
-                self.state = ClientState::ExpectServiceAccept(Zeroizing::new(payload));
+                self.state = ClientState::ExpectServiceAccept(request);
                 Ok(())
             }
             ClientState::Ready => {
-                encode_request(user, credential, session_id, |message| out.send(message));
-                self.state = ClientState::ExpectVerdict(credential.method());
+                self.send(&encode_request(user, credential, session_id), out);
                 Ok(())
             }
             ClientState::ExpectServiceAccept(_) | ClientState::ExpectVerdict(_) => {
@@ -100,11 +98,7 @@ impl AuthClient {
             message,
         ) {
             (ClientState::ExpectServiceAccept(payload), Message::ServiceAccept(_)) => {
-                // Encoded by us, so that it decodes.
-                if let Ok(message @ Message::UserauthRequest(_)) = Message::decode(&payload) {
-                    out.send(&message);
-                    self.state = ClientState::ExpectVerdict(method_of(&message));
-                }
+                self.send(&payload, out);
             }
             (ClientState::ExpectVerdict(_), Message::UserauthSuccess) => {
                 self.state = ClientState::Done;
@@ -136,6 +130,17 @@ impl AuthClient {
         Ok(Taken::Yes)
     }
 
+    /// Sends a request that [`encode_request`] made, so that it decodes.
+    fn send(&mut self, payload: &[u8], out: &mut Outbox) {
+        if let Ok(Message::UserauthRequest(request)) = Message::decode(payload) {
+            self.state = ClientState::ExpectVerdict(match request.method {
+                AuthMethod::Password { .. } => AuthMethod::PASSWORD,
+                _ => AuthMethod::PUBLICKEY,
+            });
+            out.send(&Message::UserauthRequest(request));
+        }
+    }
+
     fn refuse(state: &ClientState, got: MessageId) -> Result<Taken, PeerFault> {
         let expected: &'static [MessageId] = match state {
             ClientState::ExpectServiceAccept(_) => &[MessageId::SERVICE_ACCEPT],
@@ -150,59 +155,36 @@ impl AuthClient {
     }
 }
 
-impl Credential {
-    fn method(&self) -> &'static str {
-        match self {
-            Self::Publickey(_) => AuthMethod::PUBLICKEY,
-            Self::Password(_) => AuthMethod::PASSWORD,
-        }
-    }
-}
-
-fn method_of(message: &Message<'_>) -> &'static str {
-    match message {
-        Message::UserauthRequest(UserauthRequest {
-            method: AuthMethod::Password { .. },
-            ..
-        }) => AuthMethod::PASSWORD,
-        _ => AuthMethod::PUBLICKEY,
-    }
-}
-
-/// Builds the request and hands it to `use_message`.
-fn encode_request<T>(
+/// The payload of a request; it may hold a password.
+fn encode_request(
     user: &str,
     credential: &Credential,
     session_id: &ExchangeHash,
-    use_message: impl FnOnce(&Message<'_>) -> T,
-) -> T {
-    let (user, service) = (user.as_bytes(), SSH_CONNECTION);
+) -> Zeroizing<Vec<u8>> {
+    let request = |method| UserauthRequest {
+        user: user.as_bytes(),
+        service: SSH_CONNECTION,
+        method,
+    };
+    let encode = |request| Zeroizing::new(Message::UserauthRequest(request).to_payload());
     match credential {
-        Credential::Password(password) => {
-            let method = AuthMethod::Password {
-                password: password.expose(),
-                new_password: None,
-            };
-            use_message(&Message::UserauthRequest(UserauthRequest {
-                user,
-                service,
-                method,
-            }))
-        }
+        Credential::Password(password) => encode(request(AuthMethod::Password {
+            password: password.expose(),
+            new_password: None,
+        })),
         Credential::Publickey(key) => {
             let key_blob = key.public_key().to_blob();
-            let request = |signature_blob| UserauthRequest {
-                user,
-                service,
-                method: AuthMethod::Publickey {
-                    algorithm: SSH_ED25519,
-                    key_blob: &key_blob,
-                    signature_blob,
-                },
-            };
-            let signed = request(None).signed_bytes(&session_id.0, SSH_ED25519, &key_blob);
-            let signature = key.sign(&signed);
-            use_message(&Message::UserauthRequest(request(Some(&signature))))
+            let unsigned = request(AuthMethod::Publickey {
+                algorithm: SSH_ED25519,
+                key_blob: &key_blob,
+                signature_blob: None,
+            });
+            let signed = unsigned.signed_bytes(&session_id.0, SSH_ED25519, &key_blob);
+            encode(request(AuthMethod::Publickey {
+                algorithm: SSH_ED25519,
+                key_blob: &key_blob,
+                signature_blob: Some(&key.sign(&signed)),
+            }))
         }
     }
 }

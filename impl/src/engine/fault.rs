@@ -157,8 +157,9 @@ impl PeerFault {
             Self::FailedAuthTooOften { .. } | Self::TookTooLongToAuthenticate { .. } => {
                 "RFC 4252 §4"
             }
-            Self::OfferedNoCommon { .. } | Self::SentOutOfTurn { .. } => "RFC 4253 §7.1",
-            Self::SentDuringKex { .. } => "RFC 4253 §7.1",
+            Self::OfferedNoCommon { .. }
+            | Self::SentDuringKex { .. }
+            | Self::SentOutOfTurn { .. } => "RFC 4253 §7.1",
             Self::OverranPacketMax { .. }
             | Self::OverranWindow { .. }
             | Self::OverflowedWindow { .. } => "RFC 4254 §5.2",

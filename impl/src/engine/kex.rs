@@ -50,6 +50,7 @@ struct Offers {
 
 /// A verified exchange, before its keys are used.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "the RFC's name for the hash")]
 struct Exchange {
     shared_secret: SharedSecret,
     exchange_hash: ExchangeHash,

@@ -2,6 +2,8 @@
 //!
 //! What is not named here cannot reach a log. Passwords have no rendering at all.
 
+use std::fmt::Write as _;
+
 use super::{AuthMethod, KexInit, Message, Request, UserauthRequest};
 
 /// Longest value of text or data that is shown, in bytes; the rest is counted.
@@ -231,15 +233,15 @@ fn bytes(name: &'static str, value: &[u8]) -> Field {
     }
 }
 
-/// Public binary values: the first eight bytes tell one from another.
+/// Public binary values: the last eight bytes tell one from another.
 fn hex(name: &'static str, value: &[u8]) -> Field {
-    let shown: String = value
-        .iter()
-        .rev()
-        .take(8)
-        .rev()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut shown = String::new();
+    for byte in value
+        .get(value.len().saturating_sub(8)..)
+        .unwrap_or_default()
+    {
+        let _ = write!(shown, "{byte:02x}");
+    }
     let cut = if value.len() > 8 { ".." } else { "" };
     Field {
         name,

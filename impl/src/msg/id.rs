@@ -60,7 +60,7 @@ message_ids! {
     USERAUTH_SUCCESS = 52,
     /// RFC 4252 §5.4.
     USERAUTH_BANNER = 53,
-    /// RFC 4252 §7; as a reply to the password method the same number is PASSWD_CHANGEREQ (§8).
+    /// RFC 4252 §7; as a reply to the password method the same number is `PASSWD_CHANGEREQ` (§8).
     USERAUTH_PK_OK = 60,
     /// RFC 4254 §4.
     GLOBAL_REQUEST = 80,

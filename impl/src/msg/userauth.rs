@@ -163,18 +163,18 @@ impl<'a> AuthMethod<'a> {
                 w.bool(signature_blob.is_some())
                     .string(algorithm.as_bytes())
                     .string(key_blob);
-                signature_blob.iter().for_each(|blob| {
+                if let Some(blob) = signature_blob {
                     w.string(blob);
-                });
+                }
             }
             Self::Password {
                 password,
                 new_password,
             } => {
                 w.bool(new_password.is_some()).string(password);
-                new_password.iter().for_each(|new| {
+                if let Some(new) = new_password {
                     w.string(new);
-                });
+                }
             }
             Self::Other { body, .. } => {
                 w.raw(body);

@@ -133,10 +133,10 @@ impl Driver {
                     }
                 },
                 read = reader.read(&mut buffer), if self.engine.wants_input() => {
-                    self.on_read(read.map(|count| buffer.get(..count).unwrap_or_default()));
+                    self.on_read(buffer.get(..read.unwrap_or(0)).unwrap_or_default());
                 }
                 written = writer.write(&self.pending), if !self.pending.is_empty() => {
-                    self.on_written(written);
+                    self.on_written(written.ok());
                 }
                 () = sleep_until(deadline) => self.engine.handle_timeout(Instant::now()),
             }
@@ -161,22 +161,23 @@ impl Driver {
             .disconnect(Instant::now(), reason, "disconnected by application");
     }
 
-    fn on_read(&mut self, read: std::io::Result<&[u8]>) {
+    /// Nothing read is the end of the stream; so is an error, which will not get better.
+    fn on_read(&mut self, bytes: &[u8]) {
         let now = Instant::now();
-        match read {
+        if bytes.is_empty() {
+            self.engine.handle_eof(now);
+        } else {
             // Nobody asked between `wants_input` and here: this task is the only one.
-            Ok(bytes) if !bytes.is_empty() => drop(self.engine.handle_input(now, bytes)),
-            Ok(_) | Err(_) => self.engine.handle_eof(now),
+            drop(self.engine.handle_input(now, bytes));
         }
     }
 
-    fn on_written(&mut self, written: std::io::Result<usize>) {
-        match written {
-            Ok(count) => drop(self.pending.drain(..count)),
-            Err(_) => {
-                self.pending.clear();
-                self.engine.handle_eof(Instant::now());
-            }
+    fn on_written(&mut self, count: Option<usize>) {
+        if let Some(count) = count {
+            self.pending.drain(..count);
+        } else {
+            self.pending.clear();
+            self.engine.handle_eof(Instant::now());
         }
     }
 
@@ -250,7 +251,7 @@ impl Driver {
             }
             Event::EofReceived(channel) => {
                 self.update(channel, |inbox| {
-                    inbox.update(|state| state.is_finished = true)
+                    inbox.update(|state| state.is_finished = true);
                 });
             }
             Event::ChannelWritable(channel) => self.unpark(channel),

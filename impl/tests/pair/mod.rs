@@ -63,12 +63,10 @@ impl Side {
 
     /// The packet log.
     pub(crate) fn log(&self) -> String {
-        self.trace
-            .lock()
-            .unwrap()
+        let entries = self.trace.lock().unwrap();
+        entries
             .iter()
-            .map(|entry| format!("{entry}\n"))
-            .collect()
+            .fold(String::new(), |log, entry| log + &format!("{entry}\n"))
     }
 }
 

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod play;
 mod redact;
 pub mod selection;
+mod stall;
 pub mod wire;
 
 use crate::peer::Broken;

@@ -6,13 +6,15 @@
 
 use std::time::{Duration, Instant};
 
+use minissh::trace::Direction;
+
 use super::event::Case;
 use super::judge::judge;
 use super::output::{bytes, numbered};
 use super::redact::redact;
-use super::{broken, missed, passed};
+use super::{broken, missed, passed, stall};
 use crate::peer::{
-    Broken, ClientJob, ClientRecord, Credential, Exec, KnownHost, Peer, RunningServer,
+    Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, KnownHost, Peer, RunningServer,
     ServerRecord, ServerSetup,
 };
 use crate::scenario::{
@@ -55,7 +57,8 @@ pub fn run(case: &Case, client: &dyn Peer, server: &dyn Peer, deadline: Duration
         Ok(record) => judged(&script, record, &case.scenario),
         Err(error) => broken(&format!("running the client {}", client.info().id), error),
     };
-    collect(&mut outcome, client_record.ok(), server_record);
+    let names = [client, server].map(|peer| peer.info().id.as_str());
+    collect(&mut outcome, client_record.ok(), server_record, names);
     redact(&mut outcome, &secrets);
     outcome
 }
@@ -79,15 +82,40 @@ fn judged(script: &Script<'_>, record: &ClientRecord, scenario: &Scenario) -> Ou
     }
 }
 
-/// Keeps the logs of both sides and one trace: the client's, unless only the server is ours.
-fn collect(outcome: &mut Outcome, client: Option<ClientRecord>, server: ServerRecord) {
+/// Keeps the logs of both sides and one trace: the client's, unless only the server is ours. If a
+/// connection failed and the trace shows why it stood still, says so.
+fn collect(
+    outcome: &mut Outcome,
+    client: Option<ClientRecord>,
+    server: ServerRecord,
+    [client_name, server_name]: [&str; 2],
+) {
     outcome.trace = server.trace;
     outcome.logs = server.logs;
+    let (mut recorder, mut other) = (server_name, client_name);
+    let mut has_failed = false;
     if let Some(client) = client {
         outcome.logs.splice(0..0, client.logs);
+        has_failed = matches!(client.end, ClientEnd::Failed(_));
         if !client.trace.is_empty() {
             outcome.trace = client.trace;
+            (recorder, other) = (client_name, server_name);
         }
+    }
+    if let (true, Some(failure), Some(stall)) = (
+        has_failed,
+        &mut outcome.failure,
+        stall::find(&outcome.trace),
+    ) {
+        let who = match stall.granted {
+            Direction::Outbound => recorder,
+            Direction::Inbound => other,
+        };
+        let (bytes, channel) = (stall.bytes, stall.channel);
+        failure.actual += &format!(
+            "; {who} granted a window of {bytes} bytes on its channel {channel}, all of it is \
+             used, and no WINDOW_ADJUST came"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All acts together are one job, since a client program is started once and does everything on
 //! one connection: what it believes, how it logs in, which sessions it runs. What then came of it
-//! is judged in [`super::judge`].
+//! is judged in `judge`.
 
 use std::time::{Duration, Instant};
 

@@ -36,7 +36,7 @@ pub enum Message<'a> {
     Ignore(Ignore<'a>),
     /// See [`Unimplemented`].
     Unimplemented(Unimplemented),
-    /// See [`Debug`].
+    /// See [`struct@Debug`].
     Debug(Debug<'a>),
     /// See [`Service`].
     ServiceRequest(Service<'a>),

@@ -142,3 +142,27 @@ fn the_protocol_cannot_panic_by_unwrapping() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// A rule that nobody has seen broken may not be a rule at all.
+#[test]
+fn every_fault_is_named_by_a_test() {
+    let sources = sources();
+    let (_, faults) = sources
+        .iter()
+        .find(|(path, _)| path.ends_with("fault.rs"))
+        .unwrap();
+    let declared = faults.split("pub enum PeerFault {").nth(1).unwrap();
+    let declared = declared.split("\n}\n").next().unwrap();
+    let variants: Vec<&str> = declared
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.split([' ', '(', ',']).next())
+        .filter(|word| word.starts_with(char::is_uppercase))
+        .collect();
+    assert!(variants.len() > 20, "the variants were found: {variants:?}");
+    let tests = include_str!("faults.rs");
+    let untested: Vec<_> = variants
+        .iter()
+        .filter(|name| !tests.contains(&format!("PeerFault::{name}")))
+        .collect();
+    assert!(untested.is_empty(), "no test breaks {untested:?}");
+}

@@ -35,6 +35,14 @@ enum State {
     ExpectNewKeys(PacketKey),
 }
 
+/// The messages that a state takes or refuses by itself.
+const HANDLED: [MessageId; 4] = [
+    MessageId::KEXINIT,
+    MessageId::NEWKEYS,
+    MessageId::KEX_ECDH_INIT,
+    MessageId::KEX_ECDH_REPLY,
+];
+
 /// Our KEXINIT payload, as it enters the exchange hash.
 #[derive(Debug)]
 struct OurOffer(Vec<u8>);
@@ -151,7 +159,7 @@ impl KeyExchange {
 
     /// Whether this message may come now at all, before it is looked at.
     pub(super) fn admit(&mut self, id: MessageId) -> Result<(), PeerFault> {
-        if id == MessageId::DISCONNECT || id.is_kex() {
+        if id == MessageId::DISCONNECT || HANDLED.contains(&id) {
             return Ok(());
         }
         let theirs_is_open = !matches!(self.state, State::Idle | State::ExpectKexInit(_));
@@ -159,7 +167,7 @@ impl KeyExchange {
             if self.strict {
                 return Err(PeerFault::SentDuringStrictKex { got: id });
             }
-            if !id.is_generic() {
+            if !id.is_generic() && !id.is_kex() {
                 return Err(PeerFault::SentOutOfTurn {
                     got: id,
                     expected: self.expected(),
@@ -167,7 +175,7 @@ impl KeyExchange {
             }
             // Whether it was allowed is known only once the peer's KEXINIT is read.
             self.came_first.get_or_insert(id);
-        } else if theirs_is_open && !id.is_generic() {
+        } else if theirs_is_open && !id.is_generic() && !id.is_kex() {
             return Err(PeerFault::SentDuringKex { got: id });
         }
         Ok(())

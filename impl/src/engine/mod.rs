@@ -428,10 +428,10 @@ impl Core {
             packet.payload,
             decoded.as_ref().ok(),
         );
-        self.kex.admit(id)?;
         if self.kex.drops_as_guess(id) {
             return Ok(Step::None);
         }
+        self.kex.admit(id)?;
         let message = decoded.map_err(|error| PeerFault::SentMalformed { message: id, error })?;
         let step = self.on_message(&message, packet)?;
         let held_bytes_max = self.limits.held_bytes_max;

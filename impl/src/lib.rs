@@ -22,6 +22,7 @@
 //! trace       what crossed the wire, as data
 //! crypto      x25519, ed25519, key derivation, the cipher for one direction
 //! keyfile     key files, known_hosts, authorized_keys
+//! keylog      a log of secrets for Wireshark, where a program asks for one
 //! packet      length, padding, tag, sequence number
 //! engine      the protocol: key exchange, authentication, channels      no I/O up to here
 //! ─────────────────────────────────────────────────────────────────────────────────────
@@ -103,6 +104,7 @@ pub mod crypto;
 pub mod engine;
 pub mod ident;
 pub mod keyfile;
+pub mod keylog;
 pub mod msg;
 pub mod net;
 pub mod packet;

@@ -12,10 +12,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trace", &["msg"]),
     ("crypto", &["wire", "msg::names"]),
     ("keyfile", &["wire", "crypto"]),
+    ("keylog", &["crypto"]),
     ("packet", &["wire", "crypto"]),
     (
         "engine",
-        &["wire", "ident", "msg", "trace", "crypto", "packet"],
+        &[
+            "wire", "ident", "msg", "trace", "crypto", "keylog", "packet",
+        ],
     ),
     ("net", &["msg", "trace", "crypto", "engine"]),
     ("process", &["msg", "net"]),

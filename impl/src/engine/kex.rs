@@ -88,6 +88,8 @@ pub(super) struct KeyExchange {
     our_ident: Vec<u8>,
     their_ident: Vec<u8>,
     state: State,
+    /// That of our last KEXINIT.
+    cookie: [u8; 16],
     session_id: Option<ExchangeHash>,
     host_key: Option<PublicKey>,
     /// Both sides offered strict key exchange in their first KEXINIT.
@@ -106,6 +108,7 @@ impl KeyExchange {
             our_ident: our_ident.as_bytes().to_vec(),
             their_ident: Vec::new(),
             state: State::Idle,
+            cookie: [0; 16],
             session_id: None,
             host_key: None,
             strict: false,
@@ -148,10 +151,9 @@ impl KeyExchange {
         if !self.is_idle() {
             return;
         }
-        let mut cookie = [0; 16];
-        out.rng.fill_bytes(&mut cookie);
+        out.rng.fill_bytes(&mut self.cookie);
         let kex = negotiation::our_kex(self.is_server(), self.session_id.is_none());
-        let message = Message::KexInit(negotiation::our_kex_init(cookie, &kex));
+        let message = Message::KexInit(negotiation::our_kex_init(self.cookie, &kex));
         out.send(&message);
         out.hold();
         self.state = State::ExpectKexInit(OurOffer(message.to_payload()));
@@ -377,6 +379,9 @@ impl KeyExchange {
     fn finish(&mut self, exchange: &Exchange, out: &mut Outbox) {
         let is_first = self.session_id.is_none();
         let session_id = *self.session_id.get_or_insert(exchange.exchange_hash);
+        if let Some(key_log) = &mut out.key_log {
+            key_log.shared_secret(&self.cookie, &exchange.shared_secret);
+        }
         let (outbound, inbound) = match self.role {
             Role::Client => (KeyLetter::ClientToServer, KeyLetter::ServerToClient),
             Role::Server { .. } => (KeyLetter::ServerToClient, KeyLetter::ClientToServer),

@@ -34,6 +34,7 @@ use outbox::Outbox;
 
 use crate::crypto::{ExchangeHash, Rng};
 use crate::ident::{IdentRead, IdentReader};
+use crate::keylog::KeyLog;
 use crate::msg::names::NO_MORE_SESSIONS_OPENSSH;
 use crate::msg::{
     Disconnect, DisconnectReason, GlobalRequest, Message, MessageId, Ping, Request, Unimplemented,
@@ -117,6 +118,11 @@ impl Engine {
                 has_ended: false,
             },
         }
+    }
+
+    /// Logs the secret of every key exchange from now on; see [`crate::keylog`].
+    pub fn log_keys_to(&mut self, key_log: Box<dyn KeyLog>) {
+        self.core.out.key_log = Some(key_log);
     }
 
     // The network.

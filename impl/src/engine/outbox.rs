@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::crypto::{PacketKey, Rng};
+use crate::keylog::KeyLog;
 use crate::msg::{Message, MessageId};
 use crate::packet::PacketWriter;
 use crate::trace::{Direction, Recorder, TraceEntry, Traced};
@@ -20,6 +21,7 @@ pub(super) struct Outbox {
     held: Vec<Zeroizing<Vec<u8>>>,
     held_bytes: usize,
     recorder: Option<Box<dyn Recorder>>,
+    pub(super) key_log: Option<Box<dyn KeyLog>>,
     started: Instant,
     /// The time of the call under way.
     pub(super) now: Instant,
@@ -35,6 +37,7 @@ impl Outbox {
             held: Vec::new(),
             held_bytes: 0,
             recorder,
+            key_log: None,
             started: now,
             now,
         }

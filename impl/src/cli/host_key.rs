@@ -15,8 +15,8 @@ const SYSTEM_FILE: &str = "/etc/ssh/ssh_known_hosts";
 /// How host keys are checked.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct HostKeyArgs {
-    /// Where host keys are remembered; without it, ~/.ssh/known_hosts. Those of
-    /// /etc/ssh/ssh_known_hosts count in any case.
+    /// Where host keys are remembered; without it, `~/.ssh/known_hosts`. Those of
+    /// `/etc/ssh/ssh_known_hosts` count in any case.
     #[arg(long, value_name = "FILE")]
     known_hosts: Option<PathBuf>,
     /// Remember the key of a host that is not known yet without asking. A changed key is refused

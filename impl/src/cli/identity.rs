@@ -17,8 +17,8 @@ const DEFAULT_KEY: &str = ".ssh/id_ed25519";
 /// What to log in with.
 #[derive(Debug, clap::Args)]
 pub(super) struct IdentityArgs {
-    /// Log in with this private key; without it, with ~/.ssh/id_ed25519 if it is there. A password
-    /// is asked for if the key is not accepted.
+    /// Log in with this private key; without it, with `~/.ssh/id_ed25519` if it is there. A
+    /// password is asked for if the key is not accepted.
     #[arg(short, long, value_name = "FILE")]
     identity: Option<PathBuf>,
 }

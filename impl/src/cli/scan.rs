@@ -161,7 +161,8 @@ fn report(args: &Args, seen: &Seen) -> String {
         lines.push(format!("# fingerprint: {}", fingerprint(key)));
         lines.push(known_host_line(&args.host, args.port, key));
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// One line for each list; two where the directions differ.

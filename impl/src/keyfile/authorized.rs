@@ -1,11 +1,4 @@
 //! `authorized_keys`: who may log in, and within which limits.
-//!
-//! No line ever grants more than it says. Options that forbid what we do not offer (forwarding of
-//! ports, agents and X11, tunnels, `~/.ssh/rc`), and those that allow it, are taken and change
-//! nothing. `pty`, `no-pty` and `restrict` are kept with the key, for the server to honour. A line
-//! with any other option (`command`, `from`, `environment`, `expiry-time`, one we never heard of)
-//! is refused with a warning, and so is its key on later lines: the first line of a key decides, as
-//! it does in sshd.
 
 use std::path::Path;
 
@@ -14,7 +7,7 @@ use super::{KeyFileError, LineFault, Place, SkippedLine, store};
 use crate::crypto::PublicKey;
 
 /// Options about what we do not offer, in lower case; true for those that have a value.
-const OPTIONS_WITHOUT_EFFECT: [(&str, bool); 13] = [
+const OPTIONS_WITHOUT_EFFECT: [(&str, bool); 12] = [
     ("agent-forwarding", false),
     ("no-agent-forwarding", false),
     ("no-port-forwarding", false),
@@ -27,8 +20,6 @@ const OPTIONS_WITHOUT_EFFECT: [(&str, bool); 13] = [
     ("tunnel", true),
     ("user-rc", false),
     ("x11-forwarding", false),
-    // Certificates are not taken at all, and this one only limits them.
-    ("principals", true),
 ];
 
 /// A key that may log in.
@@ -42,7 +33,18 @@ pub struct AuthorizedKey {
     pub allows_pty: bool,
 }
 
-/// The keys of an `authorized_keys` file.
+/// The keys of an `authorized_keys` file. No line ever grants more than it says.
+///
+/// - Options that forbid what we do not offer, and those that allow it, change nothing: forwarding
+///   of ports (`permitopen` and `permitlisten` too), of agents and of X11, tunnels, `~/.ssh/rc`,
+///   touching a hardware key.
+/// - `pty`, `no-pty` and `restrict` are kept with the key, for the server to honour.
+/// - A line with any other option (`command`, `from`, `environment`, `expiry-time`,
+///   `cert-authority`, one we never heard of) is refused with a warning that names file, line and
+///   option.
+///
+/// The first line of a key decides, as in sshd, also when that line is refused: a second line
+/// without the option would grant what the first one does not.
 #[derive(Debug, Clone, Default)]
 pub struct AuthorizedKeys {
     entries: Vec<Entry>,
@@ -203,15 +205,20 @@ fn allows_pty(options: &str) -> Result<bool, LineFault> {
         match (lower.as_str(), value) {
             ("pty", None) => allows_pty = true,
             ("no-pty" | "restrict", None) => allows_pty = false,
-            (name, value) if OPTIONS_WITHOUT_EFFECT.contains(&(name, value.is_some())) => {}
+            (name, value)
+                if value.is_none_or(is_quoted)
+                    && OPTIONS_WITHOUT_EFFECT.contains(&(name, value.is_some())) => {}
             _ => {
-                return Err(LineFault::HasOption {
-                    name: name.escape_debug().to_string(),
-                });
+                let name = name.to_owned();
+                return Err(LineFault::HasOption { name });
             }
         }
     }
     Ok(allows_pty)
+}
+
+fn is_quoted(value: &str) -> bool {
+    value.len() >= 2 && value.starts_with('"') && value.ends_with('"')
 }
 
 #[cfg(test)]
@@ -298,6 +305,8 @@ mod tests {
             "restrict,command=\"x y\",pty",
             "pty=\"yes\"",
             "permitopen",
+            "permitopen=host:1",
+            "principals=\"me\"",
             "never-heard-of",
             "no-pty,",
             "no-pty,,restrict",
@@ -311,7 +320,7 @@ mod tests {
         }
         let warned = parse(&format!("command=\"x\" {}", line(1))).skipped()[0].to_string();
         assert!(
-            warned.starts_with("keys:1: has the option command,"),
+            warned.starts_with("keys:1: has the option \"command\","),
             "{warned}"
         );
     }

@@ -140,9 +140,9 @@ pub enum LineFault {
     EndsBeforeKey,
     /// An option that we could not enforce. The key is not let in: that would grant more than the
     /// line does.
-    #[error("has the option {name}, which is not enforced here: the key is not let in")]
+    #[error("has the option {name:?}, which is not enforced here: the key is not let in")]
     HasOption {
-        /// The option, escaped.
+        /// The option; empty where two commas meet.
         name: String,
     },
     /// A marker that is neither `@revoked` nor `@cert-authority`.

@@ -1,7 +1,4 @@
 //! `known_hosts`: which host has which key.
-//!
-//! Plain names, lists, `*`, `?`, `!`, hashed names, `[host]:port`, `@revoked`. Lines of certificate
-//! authorities are skipped: we take no certificates. Names are compared without regard to case.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -55,7 +52,12 @@ pub enum Known {
     Unknown,
 }
 
-/// What several files say of hosts.
+/// What several files say of hosts: plain names, lists, `*`, `?`, `!`, hashed names, `[host]:port`,
+/// `@revoked`.
+///
+/// Names are compared without regard to case. Lines of certificate authorities are skipped, for we
+/// take no certificates. A line that is broken counts for nothing and is kept in
+/// [`Self::skipped`].
 #[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
     entries: Vec<Entry>,
@@ -444,6 +446,22 @@ mod tests {
             let mut hosts = KnownHosts::default();
             hosts.parse(&text, Path::new("hosts"));
             let _ = look_up(&line(&names, 1), "host", 2222);
+        }
+
+        /// Whatever stands in a file stays there, and the new line is a line of its own.
+        #[test]
+        fn remembering_only_adds(before in prop::collection::vec(any::<u8>(), 0..60)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("hosts");
+            std::fs::write(&path, &before).unwrap();
+            remember(&path, "host", 22, &key(1)).unwrap();
+            let after = std::fs::read(&path).unwrap();
+            let added = after.strip_prefix(&before[..]).unwrap();
+            let added = added.strip_prefix(b"\n").unwrap_or(added);
+            let wanted = line("host", 1);
+            prop_assert_eq!(added, wanted.as_bytes());
+            let starts_line = before.is_empty() || before.ends_with(b"\n");
+            prop_assert_eq!(after.len() - before.len() - added.len(), usize::from(!starts_line));
         }
 
         /// What is written for a host is found for it, and for no other port.

@@ -42,18 +42,17 @@ pub(super) fn read_if_there(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileEr
     }
 }
 
-/// Makes a file; never over an existing one.
+/// Makes a file; never over an existing one, and never half of one.
 pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(mode);
+    let mut file = options.open(path).map_err(KeyFileError::io(path))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|source| {
+            let _ = fs::remove_file(path);
+            KeyFileError::io(path)(source)
         })
-        .map_err(KeyFileError::io(path))
 }
 
 /// Puts a file into the place of another in one step: whatever happens, one of both is there whole.

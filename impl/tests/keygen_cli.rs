@@ -150,6 +150,29 @@ fn a_wrong_passphrase_may_be_given_again() {
 }
 
 #[test]
+fn keys_that_edit_a_line_edit_a_passphrase() {
+    let home = Home::new();
+    let path = home.path("key");
+    home.run(&[&path, "-N", PASSPHRASE]);
+    let mut terminal = home.start(&["-y", &path]);
+    terminal.expect("Passphrase of");
+    let (start, last) = PASSPHRASE.split_at(PASSPHRASE.len() - 1);
+    terminal.say(&format!("mistaken\x15{start}ä\x7f{last}"));
+    terminal.expect("ssh-ed25519 AAAA");
+    assert_eq!(terminal.end().0, 0);
+
+    let mut terminal = home.start(&["-y", &path]);
+    terminal.expect("Passphrase of");
+    terminal.say("half a pass\x03");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 255);
+    assert!(
+        shown.contains("interrupted") && !shown.contains("half"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn what_is_shown_is_what_ssh_keygen_shows() {
     let Some(theirs) = openssh::program("ssh-keygen") else {
         return;

@@ -40,7 +40,13 @@ pub(super) struct Args {
     #[arg(short = 'p', long, group = "action")]
     change_passphrase: bool,
     /// What the key is for, at the end of its public line.
-    #[arg(short = 'C', long, default_value = "", conflicts_with = "action")]
+    #[arg(
+        short = 'C',
+        long,
+        default_value = "",
+        hide_default_value = true,
+        conflicts_with = "action"
+    )]
     comment: String,
     /// The new passphrase; '' for none.
     #[arg(short = 'N', long, value_name = "PASSPHRASE", conflicts_with_all = ["fingerprint", "public"])]

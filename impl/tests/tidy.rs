@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("msg", &["wire"]),
     ("trace", &["msg"]),
     ("crypto", &["wire", "msg::names"]),
-    ("keyfile", &["wire", "crypto"]),
+    ("keyfile", &["wire", "crypto", "msg::names"]),
     ("keylog", &["crypto"]),
     ("packet", &["wire", "crypto"]),
     (
@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "blocking", "crypto", "engine", "keyfile", "msg", "net", "process",
+            "wire", "blocking", "crypto", "engine", "keyfile", "msg", "net", "process", "trace",
         ],
     ),
 ];

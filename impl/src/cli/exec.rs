@@ -1,16 +1,15 @@
 //! `minissh exec`.
 
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
 
+use super::host_key::{self, HostKeyArgs};
+use super::identity::{self, IdentityArgs};
 use super::{Failure, OWN_FAILURE};
-use crate::blocking::{self, Channel, Ssh};
-use crate::crypto::PublicKey;
-use crate::keyfile::{self, KeyFile, Known};
+use crate::blocking::Channel;
+use crate::engine::Config;
 use crate::msg::ChannelExtendedData;
-use crate::net::{Error, Exit};
+use crate::net::{Exit, Options};
 
 /// How much of our input is read at once.
 const READ_BYTES: usize = 32 << 10;
@@ -27,21 +26,17 @@ pub(super) struct Args {
     /// The server's port.
     #[arg(short, long, default_value_t = 22)]
     port: u16,
-    /// Log in with this private key; without it, a password is asked for.
-    #[arg(short, long)]
-    identity: Option<PathBuf>,
-    /// Where host keys are remembered; without it, `~/.ssh/known_hosts`.
-    #[arg(long)]
-    known_hosts: Option<PathBuf>,
-    /// Remember the key of a host that is not known yet. A changed key is refused all the same.
-    #[arg(long)]
-    accept_new: bool,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    #[command(flatten)]
+    host_key: HostKeyArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (user, host) = split_destination(&args.destination)?;
-    let ssh = connect(args, &host)?;
-    log_in(args, &ssh, &user)?;
+    let options = Options::new(Config::client());
+    let ssh = host_key::connect(&args.host_key, &host, args.port, options)?;
+    identity::log_in(&args.identity, &ssh, &user)?;
     let channel = ssh.channel_exec(&args.command.join(" "))?;
     let exit = converse(channel)?;
     ssh.disconnect();
@@ -70,103 +65,6 @@ fn split_destination(destination: &str) -> Result<(String, String), Failure> {
                 })?;
             Ok((user, destination.to_owned()))
         }
-    }
-}
-
-/// What the host key check found, for the message after the connection is refused.
-enum Refused {
-    Unknown(String),
-    Other(String),
-    Unreadable(String),
-}
-
-fn connect(args: &Args, host: &str) -> Result<Ssh, Failure> {
-    let known_hosts = match &args.known_hosts {
-        Some(path) => path.clone(),
-        None => home()?.join(".ssh/known_hosts"),
-    };
-    let name = keyfile::known_host_name(host, args.port);
-    let (refused, was_refused) = mpsc::channel();
-    let (path, accept_new) = (known_hosts.clone(), args.accept_new);
-    let connected = blocking::connect((host, args.port), {
-        let name = name.clone();
-        move |key| match check(&path, &name, key, accept_new) {
-            Ok(()) => true,
-            Err(why) => {
-                let _ = refused.send(why);
-                false
-            }
-        }
-    });
-    match (connected, was_refused.try_recv()) {
-        (Err(Error::HostKeyRefused), Ok(why)) => Err(explain(why, &name, &known_hosts)),
-        (connected, _) => Ok(connected?),
-    }
-}
-
-fn check(path: &Path, name: &str, key: &PublicKey, accept_new: bool) -> Result<(), Refused> {
-    let unreadable = |error: keyfile::KeyFileError| Refused::Unreadable(error.to_string());
-    match keyfile::look_up(path, name, key).map_err(unreadable)? {
-        Known::Right => Ok(()),
-        Known::Other => Err(Refused::Other(keyfile::fingerprint(key))),
-        Known::Unknown if accept_new => keyfile::remember(path, name, key).map_err(unreadable),
-        Known::Unknown => Err(Refused::Unknown(keyfile::fingerprint(key))),
-    }
-}
-
-fn explain(why: Refused, name: &str, path: &Path) -> Failure {
-    let path = path.display();
-    match why {
-        Refused::Unknown(fingerprint) => {
-            Failure::new(format!("{name} is not in {path}; its key is {fingerprint}"))
-                .hint("compare the fingerprint, then add --accept-new to remember it")
-        }
-        Refused::Other(fingerprint) => Failure::new(format!(
-            "{name} has another key than the one in {path}: {fingerprint}; \
-             somebody may be in between"
-        ))
-        .hint(format!(
-            "if the key was changed on purpose, remove the old one from {path}"
-        )),
-        Refused::Unreadable(error) => Failure::new(error),
-    }
-}
-
-fn home() -> Result<PathBuf, Failure> {
-    std::env::home_dir()
-        .ok_or_else(|| Failure::new("no home directory").hint("set HOME, or use --known-hosts"))
-}
-
-fn log_in(args: &Args, ssh: &Ssh, user: &str) -> Result<(), Failure> {
-    let (accepted, hint) = match &args.identity {
-        Some(path) => {
-            let key = KeyFile::read(path)?.key;
-            (
-                ssh.userauth_publickey(user, &key)?,
-                "is the public key among the authorized ones?",
-            )
-        }
-        None => {
-            let password = rpassword::prompt_password(format!("{user}'s password: "))?;
-            (
-                ssh.userauth_password(user, &password)?,
-                "a key is given with -i",
-            )
-        }
-    };
-    for banner in ssh.banners()? {
-        eprintln!(
-            "{}",
-            banner
-                .escape_ascii()
-                .to_string()
-                .replace("\\r", "")
-                .replace("\\n", "\n")
-        );
-    }
-    match accepted {
-        true => Ok(()),
-        false => Err(Failure::new(format!("{user} was not let in")).hint(hint)),
     }
 }
 

@@ -1,11 +1,15 @@
-//! The command line: `minissh keygen`, `exec` and `serve`.
+//! The command line: `minissh keygen`, `exec`, `scan` and `serve`.
 //!
 //! Errors say what and where, and what to do if we know: `error:` and `hint:`, exit code 255 as
 //! `ssh` has it, so that it cannot be taken for the remote command's.
 
 mod exec;
+mod host_key;
+mod identity;
 mod keygen;
+mod scan;
 mod serve;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,8 @@ const EXAMPLES: &str = "\
 Examples:
   minissh keygen host_key                                  make a host key
   minissh keygen ~/.ssh/id_ed25519 -C me@here              make a user key
+  minissh keygen -l host_key                               show the fingerprint of a key
+  minissh scan -p 22022 127.0.0.1                          show what a server is and offers
   minissh serve --host-key host_key --authorized-keys ~/.ssh/id_ed25519.pub
   ssh -p 22022 -i ~/.ssh/id_ed25519 me@127.0.0.1 'echo hi'
   minissh exec -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1 'echo hi'";
@@ -39,6 +45,7 @@ Examples:
 enum Command {
     Keygen(keygen::Args),
     Exec(exec::Args),
+    Scan(scan::Args),
     Serve(serve::Args),
 }
 
@@ -77,6 +84,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Keygen(args) => keygen::run(&args),
         Command::Exec(args) => exec::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Serve(args) => serve::run(&args),
     };
     result.unwrap_or_else(|failure| {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use minissh::crypto::{EphemeralKey, SigningKey};
 use minissh::engine::{
-    Config, Credential, DATA_PACKET_BYTES_MAX, End, Event, Password, PeerFault, WINDOW_BYTES_MAX,
+    ApiMisuse, Config, Credential, DATA_PACKET_BYTES_MAX, End, Event, Password, PeerFault,
+    WINDOW_BYTES_MAX,
 };
 use minissh::ident::IdentFault;
 use minissh::msg::{
@@ -467,7 +468,7 @@ fn failures_up_to_the_limit_and_one_more() {
 
 #[test]
 fn time_up_to_the_limit() {
-    let mut raw = Raw::server();
+    let mut raw = Raw::after_kex(server_config(), STRICT);
     raw.wait(Duration::from_secs(119));
     assert!(raw.end().is_none());
     raw.wait(Duration::from_secs(1));
@@ -661,4 +662,93 @@ fn unknown_messages_are_answered_with_their_sequence_numbers() {
         })
         .collect();
     assert_eq!(told, (0..14).collect::<Vec<_>>());
+}
+
+// Time, and what follows the end.
+
+#[test]
+fn a_key_exchange_up_to_the_limit() {
+    let mut raw = Raw::new(Config::client());
+    raw.wait(Duration::from_secs(119));
+    assert!(raw.end().is_none());
+    raw.wait(Duration::from_secs(1));
+    assert_fault(
+        &mut raw,
+        &PeerFault::TookTooLongToExchangeKeys { seconds: 120 },
+    );
+}
+
+#[test]
+fn a_rekey_that_the_peer_never_answers() {
+    let mut raw = Raw::logged_in(server_config());
+    raw.engine.start_kex(raw.now).unwrap();
+    raw.wait(Duration::from_secs(120));
+    assert_fault(
+        &mut raw,
+        &PeerFault::TookTooLongToExchangeKeys { seconds: 120 },
+    );
+}
+
+/// OpenSSH does not answer a KEXINIT before the login, and a client of it would wait for ever.
+#[test]
+fn no_rekey_before_the_login() {
+    let mut raw = Raw::after_kex(Config::client(), STRICT);
+    assert!(matches!(
+        raw.engine.start_kex(raw.now),
+        Err(ApiMisuse::CalledTooEarly(_))
+    ));
+}
+
+#[test]
+fn nothing_follows_our_disconnect() {
+    let mut raw = with_channel();
+    let Some(Event::SessionOffered(channel)) = raw.events.last() else {
+        panic!("no session")
+    };
+    let channel = *channel;
+    raw.engine.write(raw.now, channel, None, b"staged").unwrap();
+    raw.engine
+        .disconnect(raw.now, DisconnectReason::BY_APPLICATION, "bye");
+    raw.send_bytes(&[]);
+    assert_eq!(raw.ids().last(), Some(&MessageId::DISCONNECT));
+    assert!(matches!(
+        raw.events.last(),
+        Some(Event::Ended(End::WeDisconnected))
+    ));
+}
+
+/// What the application itself asks for during a key exchange is not held against the peer.
+#[test]
+fn our_own_requests_during_a_rekey_are_no_fault_of_the_peer() {
+    let mut config = server_config();
+    config.limits.held_bytes_max = 100;
+    let mut raw = Raw::logged_in(config);
+    open_session(&mut raw, 5);
+    let Some(Event::SessionOffered(channel)) = raw.events.last() else {
+        panic!("no session")
+    };
+    let channel = *channel;
+    raw.engine.start_kex(raw.now).unwrap();
+    let command = vec![b'x'; 1_000];
+    let exec = Request::Exec { command: &command };
+    raw.engine.request(raw.now, channel, exec, false).unwrap();
+    raw.send(&ignore());
+    assert!(raw.end().is_none());
+    raw.exchange_keys(PLAIN);
+    raw.take(MessageId::CHANNEL_REQUEST);
+}
+
+#[test]
+fn a_request_that_fits_no_packet_is_misuse() {
+    let mut raw = with_channel();
+    let Some(Event::SessionOffered(channel)) = raw.events.last() else {
+        panic!("no session")
+    };
+    let channel = *channel;
+    let command = vec![b'x'; 300_000];
+    let exec = Request::Exec { command: &command };
+    assert!(matches!(
+        raw.engine.request(raw.now, channel, exec, false),
+        Err(ApiMisuse::AskedTooMuch { .. })
+    ));
 }

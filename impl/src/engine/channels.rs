@@ -22,6 +22,10 @@ pub const WINDOW_BYTES_MIN: u32 = 1 << 20;
 /// everybody must take (RFC 4253 §6.1).
 pub const DATA_PACKET_BYTES_MAX: u32 = 32_768;
 
+/// The longest request that we send, in bytes of its payload: the longest packet that OpenSSH
+/// takes, less what surrounds a payload.
+const REQUEST_BYTES_MAX: usize = 262_144 - 256;
+
 /// Our number for a channel. Never used twice on one connection, so that a late handle cannot
 /// reach a later channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -148,6 +152,10 @@ impl OutboundWindow {
         self.window_bytes -= u32::try_from(sent).unwrap_or(self.window_bytes);
         if run.sent == run.data.len() {
             self.staged.pop_front();
+        } else if run.sent > run.data.len() / 2 {
+            // A run that is refilled before it is empty would otherwise keep all it ever held.
+            run.data.drain(..run.sent);
+            run.sent = 0;
         }
         true
     }
@@ -267,12 +275,17 @@ impl Channels {
         out: &mut Outbox,
     ) -> Result<(), ApiMisuse> {
         let (channel, recipient_channel) = self.ours(id)?;
-        channel.awaited += usize::from(want_reply);
-        out.send(&Message::ChannelRequest(ChannelRequest {
+        let message = Message::ChannelRequest(ChannelRequest {
             recipient_channel,
             want_reply,
             request,
-        }));
+        });
+        if message.to_payload().len() > REQUEST_BYTES_MAX {
+            let bytes_max = REQUEST_BYTES_MAX;
+            return Err(ApiMisuse::AskedTooMuch { bytes_max });
+        }
+        channel.awaited += usize::from(want_reply);
+        out.send(&message);
         Ok(())
     }
 
@@ -282,7 +295,14 @@ impl Channels {
         accept: bool,
         out: &mut Outbox,
     ) -> Result<(), ApiMisuse> {
-        let (channel, recipient_channel) = self.ours(id)?;
+        let channel = self.open.get_mut(&id.0);
+        // Owed until CLOSE is out, also while staged data holds it up.
+        let Some((channel, RemoteChannelId(recipient_channel))) = channel
+            .filter(|channel| channel.we != Progress::Closed)
+            .and_then(|channel| channel.remote.map(|remote| (channel, remote)))
+        else {
+            return Err(ApiMisuse::UsedClosedChannel(id));
+        };
         channel.owed = channel
             .owed
             .checked_sub(1)
@@ -595,7 +615,7 @@ impl Channels {
         let requests_max = self.limits.requests_in_flight_max;
         let channel = self.theirs(m.recipient_channel, MessageId::CHANNEL_REQUEST)?;
         // After our CLOSE no reply can be sent any more; an exit status is still news.
-        let want_reply = m.want_reply && channel.we < Progress::WantsClose;
+        let want_reply = m.want_reply && channel.we != Progress::Closed;
         if want_reply {
             channel.owed += 1;
             if channel.owed > requests_max {
@@ -648,5 +668,28 @@ fn settle(channel: &mut Channel, recipient_channel: u32, out: &mut Outbox) {
             channel.we = Progress::Closed;
         }
         Progress::Open | Progress::Eof | Progress::Closed => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Refilled before it is ever empty, a run must not keep what it has sent.
+    #[test]
+    fn a_run_that_is_never_empty_does_not_grow() {
+        let now = std::time::Instant::now();
+        let mut out = Outbox::new(crate::crypto::from_seed(1), None, now);
+        let mut window = OutboundWindow {
+            window_bytes: u32::MAX,
+            packet_bytes_max: 1_000,
+            ..OutboundWindow::default()
+        };
+        for _ in 0..1_000 {
+            window.stage(None, &[0; 1_000], 10_000);
+            window.send_one(0, &mut out);
+        }
+        let held: usize = window.staged.iter().map(|run| run.data.len()).sum();
+        assert!(held <= 20_000, "{held} bytes held where at most 10000 wait");
     }
 }

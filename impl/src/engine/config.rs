@@ -62,7 +62,8 @@ pub enum Role {
 pub struct RekeyPolicy {
     /// Bytes in one direction under the same keys. RFC 4253 §9 suggests 1 GiB.
     pub bytes_max: u64,
-    /// Packets in one direction under the same keys. RFC 4344 §3.1 suggests 2^31.
+    /// Packets in one direction under the same keys. RFC 4344 §3.1 suggests 2^31, and more are
+    /// never used: at 2^32 the cipher's nonce would repeat.
     pub packets_max: u64,
     /// Age of the keys. RFC 4253 §9 suggests an hour.
     pub age_max: Duration,
@@ -90,7 +91,10 @@ pub struct Limits {
     /// From the start of the connection to a successful authentication, as a server. RFC 4252 §4
     /// suggests 10 minutes; OpenSSH takes 2, and so do we.
     pub auth_time_max: Duration,
-    /// Bytes of messages that wait for the end of a key exchange.
+    /// From the first word of a key exchange to its end, not counting the time that the
+    /// application thinks about a host key. Our bound: OpenSSH has none after the login.
+    pub kex_time_max: Duration,
+    /// Bytes of replies that wait for the end of a key exchange.
     pub held_bytes_max: usize,
     /// Bytes of finished packets that wait for the network; past it we stop reading.
     pub transmit_bytes_max: usize,
@@ -101,10 +105,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            channels_max: 4_096,
+            channels_max: 1_024,
             requests_in_flight_max: 256,
             auth_attempts_max: 20,
             auth_time_max: Duration::from_secs(120),
+            kex_time_max: Duration::from_secs(120),
             held_bytes_max: 1 << 20,
             transmit_bytes_max: 1 << 20,
             staged_bytes_max: 128 << 10,

@@ -138,6 +138,12 @@ pub enum PeerFault {
         /// What this state accepts.
         expected: &'static [MessageId],
     },
+    /// A key exchange was not complete in time.
+    #[error("did not complete a key exchange within {seconds} s")]
+    TookTooLongToExchangeKeys {
+        /// The limit in seconds.
+        seconds: u64,
+    },
     /// The user was not authenticated in time.
     #[error("did not authenticate within {seconds} s")]
     TookTooLongToAuthenticate {
@@ -152,8 +158,10 @@ impl PeerFault {
     pub fn clause(&self) -> &'static str {
         match self {
             Self::AskedForUnknownService { .. } => "RFC 4253 §10",
-            Self::AskedTooMuchDuringKex { .. } | Self::FloodedRequests { .. } => "our limit",
-            Self::ChangedHostKey => "RFC 4253 §9",
+            Self::AskedTooMuchDuringKex { .. }
+            | Self::FloodedRequests { .. }
+            | Self::TookTooLongToExchangeKeys { .. } => "our limit",
+            Self::ChangedHostKey => "our rule",
             Self::FailedAuthTooOften { .. } | Self::TookTooLongToAuthenticate { .. } => {
                 "RFC 4252 §4"
             }
@@ -188,6 +196,7 @@ impl PeerFault {
             Self::SentBadIdent(_) => DisconnectReason::PROTOCOL_VERSION_NOT_SUPPORTED,
             Self::SentBadPacket(PacketFault::SentWrongTag) => DisconnectReason::MAC_ERROR,
             Self::ChangedHostKey
+            | Self::TookTooLongToExchangeKeys { .. }
             | Self::SentBadHostKey(_)
             | Self::SentBadHostSignature(_)
             | Self::SentBadShare(_)
@@ -212,6 +221,12 @@ impl PeerFault {
 /// The caller's mistake. Nothing was changed or sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ApiMisuse {
+    /// A request or a name that does not fit into a packet.
+    #[error("asked for something of more than {bytes_max} bytes")]
+    AskedTooMuch {
+        /// The bound in bytes.
+        bytes_max: usize,
+    },
     /// An answer to a question that was not asked.
     #[error("answered a question that was not asked")]
     AnsweredNothing,

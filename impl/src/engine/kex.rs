@@ -4,6 +4,8 @@
 //! Keys come out of [`Exchange::finish`] alone, and an [`Exchange`] is made only where the shares
 //! agreed and, as a client, the signature verified: holding keys proves that the exchange was.
 
+use std::time::Instant;
+
 use rand_core::Rng as _;
 
 use super::PeerFault;
@@ -97,6 +99,8 @@ pub(super) struct KeyExchange {
     takes_ext_info: bool,
     /// What came before the peer's first KEXINIT, if anything did.
     came_first: Option<MessageId>,
+    /// When the exchange under way began; the application's time for thinking does not count.
+    began: Option<Instant>,
     /// Inbound keys were changed at least once.
     is_established: bool,
 }
@@ -114,6 +118,7 @@ impl KeyExchange {
             strict: false,
             takes_ext_info: false,
             came_first: None,
+            began: None,
             is_established: false,
         }
     }
@@ -142,6 +147,11 @@ impl KeyExchange {
         matches!(self.state, State::ExpectAnswer(_))
     }
 
+    /// When the exchange under way began, unless it waits for the application.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.began.filter(|_| !self.is_asking())
+    }
+
     fn is_server(&self) -> bool {
         matches!(self.role, Role::Server { .. })
     }
@@ -156,6 +166,7 @@ impl KeyExchange {
         let message = Message::KexInit(negotiation::our_kex_init(self.cookie, &kex));
         out.send(&message);
         out.hold();
+        self.began = Some(out.now);
         self.state = State::ExpectKexInit(OurOffer(message.to_payload()));
     }
 
@@ -209,6 +220,7 @@ impl KeyExchange {
             }
             (State::ExpectNewKeys(key), Message::NewKeys) => {
                 self.is_established = true;
+                self.began = None;
                 Ok(Step::ChangeInbound {
                     key,
                     resets_sequence_number: self.strict,
@@ -221,7 +233,10 @@ impl KeyExchange {
     /// The application accepts the host key it was asked about.
     pub(super) fn accept_host_key(&mut self, out: &mut Outbox) {
         match std::mem::take(&mut self.state) {
-            State::ExpectAnswer(exchange) => self.finish(&exchange, out),
+            State::ExpectAnswer(exchange) => {
+                self.began = Some(out.now);
+                self.finish(&exchange, out);
+            }
             state => self.state = state,
         }
     }

@@ -162,7 +162,7 @@ impl Engine {
     /// The time that [`Output::Wait`] named has come. Too early a call is nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.core.out.now = now;
-        self.core.check_auth_time();
+        self.core.check_times();
     }
 
     /// What to do next. `room_bytes` is how much the network can take now: with 0, only events
@@ -195,6 +195,9 @@ impl Engine {
     /// [`ApiMisuse::AnsweredNothing`].
     pub fn answer_host_key(&mut self, now: Instant, accept: bool) -> Result<(), ApiMisuse> {
         self.core.out.now = now;
+        if self.core.has_ended {
+            return Err(ApiMisuse::CalledAfterEnd);
+        }
         if !self.core.kex.is_asking() {
             return Err(ApiMisuse::AnsweredNothing);
         }
@@ -235,6 +238,9 @@ impl Engine {
     /// [`ApiMisuse::AnsweredNothing`].
     pub fn answer_auth(&mut self, now: Instant, answer: &AuthAnswer) -> Result<(), ApiMisuse> {
         self.core.out.now = now;
+        if self.core.has_ended {
+            return Err(ApiMisuse::CalledAfterEnd);
+        }
         let Auth::Server(auth) = &mut self.core.auth else {
             return Err(ApiMisuse::AnsweredNothing);
         };
@@ -334,9 +340,12 @@ impl Engine {
     /// Starts a key exchange, unless one is under way.
     ///
     /// # Errors
-    /// [`ApiMisuse::CalledTooEarly`] before the first one is complete.
+    /// [`ApiMisuse::CalledTooEarly`] before the user is authenticated: no OpenSSH answers that.
     pub fn start_kex(&mut self, now: Instant) -> Result<(), ApiMisuse> {
         self.begin(now)?;
+        if !self.core.auth.is_done() {
+            return Err(ApiMisuse::CalledTooEarly("the user is not authenticated"));
+        }
         self.core.kex.start(&mut self.core.out);
         Ok(())
     }
@@ -439,9 +448,12 @@ impl Core {
         }
         self.kex.admit(id)?;
         let message = decoded.map_err(|error| PeerFault::SentMalformed { message: id, error })?;
-        let step = self.on_message(&message, packet)?;
+        self.out.is_answering = true;
+        let step = self.on_message(&message, packet);
+        self.out.is_answering = false;
+        let step = step?;
         let held_bytes_max = self.limits.held_bytes_max;
-        if self.out.held_bytes() > held_bytes_max {
+        if self.out.owed_bytes() > held_bytes_max {
             return Err(PeerFault::AskedTooMuchDuringKex { held_bytes_max });
         }
         Ok(step)
@@ -555,6 +567,9 @@ impl Core {
     }
 
     fn flush(&mut self, room_bytes: usize) {
+        if self.has_ended {
+            return;
+        }
         let Self {
             out,
             channels,
@@ -575,7 +590,7 @@ impl Core {
         }
         let is_due = outbound_is_due(&self.out, &self.rekey)
             || self.inbound_bytes >= self.rekey.bytes_max
-            || self.inbound_packets >= self.rekey.packets_max
+            || self.inbound_packets >= self.rekey.packets_max.min(PACKETS_PER_KEY_MAX)
             || self.out.now.saturating_duration_since(self.keys_since) >= self.rekey.age_max;
         if is_due {
             self.kex.start(&mut self.out);
@@ -591,7 +606,18 @@ impl Core {
         }
     }
 
-    fn check_auth_time(&mut self) {
+    fn kex_deadline(&self) -> Option<Instant> {
+        self.kex.began()?.checked_add(self.limits.kex_time_max)
+    }
+
+    fn check_times(&mut self) {
+        if self
+            .kex_deadline()
+            .is_some_and(|deadline| self.out.now >= deadline)
+        {
+            let seconds = self.limits.kex_time_max.as_secs();
+            self.fail(PeerFault::TookTooLongToExchangeKeys { seconds });
+        }
         if self
             .auth_deadline()
             .is_some_and(|deadline| self.out.now >= deadline)
@@ -608,7 +634,8 @@ impl Core {
         let rekey = (self.auth.is_done() && self.kex.is_idle())
             .then(|| self.keys_since.checked_add(self.rekey.age_max))
             .flatten();
-        self.auth_deadline().into_iter().chain(rekey).min()
+        let deadlines = [self.auth_deadline(), self.kex_deadline(), rekey];
+        deadlines.into_iter().flatten().min()
     }
 
     fn fail(&mut self, fault: PeerFault) {
@@ -633,7 +660,11 @@ impl Core {
     }
 }
 
+/// Keys serve no longer than this, whatever the policy says (RFC 4344 §3.1).
+const PACKETS_PER_KEY_MAX: u64 = 1 << 31;
+
 /// The outbound keys have served long enough.
 fn outbound_is_due(out: &Outbox, rekey: &RekeyPolicy) -> bool {
-    out.epoch_bytes() >= rekey.bytes_max || out.epoch_packets() >= rekey.packets_max
+    out.epoch_bytes() >= rekey.bytes_max
+        || out.epoch_packets() >= rekey.packets_max.min(PACKETS_PER_KEY_MAX)
 }

@@ -8,7 +8,8 @@ use crate::crypto::{PacketKey, Rng};
 use crate::keylog::KeyLog;
 use crate::msg::{Message, MessageId};
 use crate::packet::PacketWriter;
-use crate::trace::{Direction, Recorder, TraceEntry, Traced};
+use crate::trace::{Direction, Field, Recorder, TraceEntry, Traced};
+use crate::wire::Writer;
 
 /// The way out.
 pub(super) struct Outbox {
@@ -19,7 +20,10 @@ pub(super) struct Outbox {
     /// Our KEXINIT is out and our NEWKEYS is not: only key exchange may pass (RFC 4253 §7.1).
     holding: bool,
     held: Vec<Zeroizing<Vec<u8>>>,
-    held_bytes: usize,
+    /// Of these, bytes that answer the peer; the rest is the application's own.
+    owed_bytes: usize,
+    /// What is sent now answers the peer.
+    pub(super) is_answering: bool,
     recorder: Option<Box<dyn Recorder>>,
     pub(super) key_log: Option<Box<dyn KeyLog>>,
     started: Instant,
@@ -35,7 +39,8 @@ impl Outbox {
             transmit: Vec::new(),
             holding: false,
             held: Vec::new(),
-            held_bytes: 0,
+            owed_bytes: 0,
+            is_answering: false,
             recorder,
             key_log: None,
             started: now,
@@ -45,14 +50,31 @@ impl Outbox {
 
     /// Sends the message, or keeps it until the key exchange under way is over.
     pub(super) fn send(&mut self, message: &Message<'_>) {
-        let id = message.id();
-        if self.holding && !id.is_kex() && !id.is_generic() {
-            let payload = Zeroizing::new(message.to_payload());
-            self.held_bytes += payload.len();
-            self.held.push(payload);
+        if self.must_wait(message.id()) {
+            self.keep(Zeroizing::new(message.to_payload()));
         } else {
-            self.seal(message);
+            self.seal(message.id(), |w| message.encode(w), || message.describe());
         }
+    }
+
+    /// The same for a payload.
+    pub(super) fn send_payload(&mut self, payload: Zeroizing<Vec<u8>>) {
+        if self.must_wait(id_of(&payload)) {
+            self.keep(payload);
+        } else {
+            self.seal_payload(&payload);
+        }
+    }
+
+    fn must_wait(&self, id: MessageId) -> bool {
+        self.holding && !id.is_kex() && !id.is_generic()
+    }
+
+    fn keep(&mut self, payload: Zeroizing<Vec<u8>>) {
+        if self.is_answering {
+            self.owed_bytes += payload.len();
+        }
+        self.held.push(payload);
     }
 
     /// The identification line goes out as it is.
@@ -71,12 +93,9 @@ impl Outbox {
     pub(super) fn change_keys(&mut self, key: PacketKey, resets_sequence_number: bool) {
         self.writer.change_keys(key, resets_sequence_number);
         self.holding = false;
-        self.held_bytes = 0;
+        self.owed_bytes = 0;
         for payload in std::mem::take(&mut self.held) {
-            // Encoded by us, so that it decodes.
-            if let Ok(message) = Message::decode(&payload) {
-                self.seal(&message);
-            }
+            self.seal_payload(&payload);
         }
     }
 
@@ -84,8 +103,9 @@ impl Outbox {
         self.holding
     }
 
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
+    /// Bytes that the peer made us hold.
+    pub(super) fn owed_bytes(&self) -> usize {
+        self.owed_bytes
     }
 
     pub(super) fn transmit_bytes(&self) -> usize {
@@ -117,7 +137,7 @@ impl Outbox {
         payload: &[u8],
         message: Option<&Message<'_>>,
     ) {
-        let id = MessageId(payload.first().copied().unwrap_or(0));
+        let id = id_of(payload);
         self.record(Direction::Inbound, || Traced::Packet {
             sequence_number,
             key_epoch,
@@ -131,16 +151,28 @@ impl Outbox {
         self.record(direction, || Traced::Closed);
     }
 
-    fn seal(&mut self, message: &Message<'_>) {
+    fn seal_payload(&mut self, payload: &[u8]) {
+        let encode = |w: &mut Writer| {
+            w.raw(payload);
+        };
+        // What is too long for a decoder of ours may be right for the peer's.
+        let describe = || Message::decode(payload).map(|message| message.describe());
+        self.seal(id_of(payload), encode, || describe().unwrap_or_default());
+    }
+
+    fn seal(
+        &mut self,
+        message: MessageId,
+        encode: impl FnOnce(&mut Writer),
+        describe: impl FnOnce() -> Vec<Field>,
+    ) {
         let (sequence_number, key_epoch) = (self.writer.sequence_number(), self.writer.key_epoch());
-        let payload_bytes = self
-            .writer
-            .seal(&mut self.rng, &mut self.transmit, |w| message.encode(w));
+        let payload_bytes = self.writer.seal(&mut self.rng, &mut self.transmit, encode);
         self.record(Direction::Outbound, || Traced::Packet {
             sequence_number,
             key_epoch,
-            message: message.id(),
-            fields: message.describe(),
+            message,
+            fields: describe(),
             payload_bytes,
         });
     }
@@ -159,4 +191,8 @@ impl Outbox {
     fn elapsed(&self) -> Duration {
         self.now.saturating_duration_since(self.started)
     }
+}
+
+fn id_of(payload: &[u8]) -> MessageId {
+    MessageId(payload.first().copied().unwrap_or(0))
 }

@@ -14,9 +14,7 @@ use tokio::sync::Notify;
 
 use crate::crypto::{PublicKey, SigningKey, from_os};
 use crate::engine::{Config, End};
-use crate::net::{
-    self, AuthPolicy, ChannelEvent, Data, Error, Exit, Options, Pty, TerminalSize,
-};
+use crate::net::{self, AuthPolicy, ChannelEvent, Data, Error, Exit, Options, Pty, TerminalSize};
 use crate::process;
 
 pub use stream::{Reader, Writer};

@@ -21,12 +21,13 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("net", &["msg", "trace", "crypto", "engine"]),
-    ("process", &["msg", "net"]),
+    ("tty", &["net"]),
+    ("process", &["msg", "net", "tty"]),
     ("blocking", &["crypto", "engine", "net", "process"]),
     (
         "cli",
         &[
-            "blocking", "crypto", "engine", "keyfile", "msg", "net", "process",
+            "blocking", "crypto", "engine", "keyfile", "msg", "net", "process", "tty",
         ],
     ),
 ];

@@ -27,8 +27,8 @@ mod policy;
 mod stream;
 mod terminal;
 
-use std::sync::OnceLock;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -103,7 +103,10 @@ impl Driver {
     }
 
     pub(in crate::net) fn eof(&mut self, id: LocalChannelId) -> Result<(), ApiMisuse> {
-        let entry = self.channels.get_mut(&id).filter(|entry| !entry.wants_close);
+        let entry = self
+            .channels
+            .get_mut(&id)
+            .filter(|entry| !entry.wants_close);
         let entry = entry.ok_or(ApiMisuse::UsedClosedChannel(id))?;
         if !std::mem::replace(&mut entry.wants_eof, true) {
             self.park(id, Parked::Eof);
@@ -293,7 +296,9 @@ impl Driver {
             && name.len() + value.len() <= ENV_BYTES_MAX
             && !name.contains(['=', '\0'])
             && !value.contains('\0');
-        let Some(start) = self.start(id).filter(|start| is_taken && start.env.len() < ENV_MAX)
+        let Some(start) = self
+            .start(id)
+            .filter(|start| is_taken && start.env.len() < ENV_MAX)
         else {
             return false;
         };

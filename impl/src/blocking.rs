@@ -181,6 +181,12 @@ pub struct Ssh {
 }
 
 impl Ssh {
+    /// See [`net::Session::peer_addr`].
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.session.peer_addr()
+    }
+
     /// See [`net::Session::userauth_publickey`].
     ///
     /// # Errors

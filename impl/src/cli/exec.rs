@@ -18,19 +18,26 @@ const READ_BYTES: usize = 32 << 10;
 /// Run a command on another machine; its exit status becomes ours.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where, and as whom; without a user, as $USER.
-    #[arg(value_name = "[USER@]HOST")]
-    destination: String,
+    #[command(flatten)]
+    target: Target,
     /// What to run there.
     #[arg(required = true, trailing_var_arg = true)]
     command: Vec<String>,
+}
+
+/// Where to log in, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// Where, and as whom; without a user, as $USER.
+    #[arg(value_name = "[USER@]HOST")]
+    destination: String,
     /// The server's port.
     #[arg(short, long, default_value_t = 22)]
     port: u16,
     /// Log in with this private key; without it, a password is asked for.
     #[arg(short, long)]
     identity: Option<PathBuf>,
-    /// Where host keys are remembered; without it, `~/.ssh/known_hosts`.
+    /// Where host keys are remembered; without it, ~/.ssh/known_hosts.
     #[arg(long)]
     known_hosts: Option<PathBuf>,
     /// Remember the key of a host that is not known yet. A changed key is refused all the same.
@@ -38,13 +45,26 @@ pub(super) struct Args {
     accept_new: bool,
 }
 
+impl Target {
+    /// Connects, checks the server's key, and logs in.
+    pub(super) fn log_in(&self) -> Result<Ssh, Failure> {
+        let (user, host) = split_destination(&self.destination)?;
+        let ssh = connect(self, &host)?;
+        log_in(self, &ssh, &user)?;
+        Ok(ssh)
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let (user, host) = split_destination(&args.destination)?;
-    let ssh = connect(args, &host)?;
-    log_in(args, &ssh, &user)?;
+    let ssh = args.target.log_in()?;
     let channel = ssh.channel_exec(&args.command.join(" "))?;
-    let exit = converse(channel)?;
+    let exit = converse(&channel)?;
     ssh.disconnect();
+    exit_code(exit)
+}
+
+/// How the remote program ended, as our own exit code.
+pub(super) fn exit_code(exit: Option<Exit>) -> Result<ExitCode, Failure> {
     match exit {
         Some(Exit::Status(status)) => {
             // As everywhere in POSIX, the low eight bits.
@@ -80,7 +100,7 @@ enum Refused {
     Unreadable(String),
 }
 
-fn connect(args: &Args, host: &str) -> Result<Ssh, Failure> {
+fn connect(args: &Target, host: &str) -> Result<Ssh, Failure> {
     let known_hosts = match &args.known_hosts {
         Some(path) => path.clone(),
         None => home()?.join(".ssh/known_hosts"),
@@ -137,7 +157,7 @@ fn home() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::new("no home directory").hint("set HOME, or use --known-hosts"))
 }
 
-fn log_in(args: &Args, ssh: &Ssh, user: &str) -> Result<(), Failure> {
+fn log_in(args: &Target, ssh: &Ssh, user: &str) -> Result<(), Failure> {
     let (accepted, hint) = match &args.identity {
         Some(path) => {
             let key = KeyFile::read(path)?.key;
@@ -171,13 +191,17 @@ fn log_in(args: &Args, ssh: &Ssh, user: &str) -> Result<(), Failure> {
 }
 
 /// Our input goes there, its output comes here, until the channel is closed.
-fn converse(channel: Channel) -> Result<Option<Exit>, Failure> {
-    let channel = std::sync::Arc::new(channel);
+pub(super) fn converse(channel: &Channel) -> Result<Option<Exit>, Failure> {
     // Not joined: it may sit in a read of our input that never returns.
     std::thread::spawn({
-        let channel = std::sync::Arc::clone(&channel);
+        let channel = channel.clone();
         move || send_input(&channel)
     });
+    receive(channel)
+}
+
+/// Its output comes here, until the channel is closed.
+pub(super) fn receive(channel: &Channel) -> Result<Option<Exit>, Failure> {
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     while let Some(data) = channel.read()? {
         match data.code {

@@ -1,4 +1,4 @@
-//! The command line: `minissh keygen`, `exec` and `serve`.
+//! The command line: `minissh keygen`, `exec`, `serve` and `shell`.
 //!
 //! Errors say what and where, and what to do if we know: `error:` and `hint:`, exit code 255 as
 //! `ssh` has it, so that it cannot be taken for the remote command's.
@@ -6,6 +6,7 @@
 mod exec;
 mod keygen;
 mod serve;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -33,13 +34,15 @@ Examples:
   minissh keygen ~/.ssh/id_ed25519 -C me@here              make a user key
   minissh serve --host-key host_key --authorized-keys ~/.ssh/id_ed25519.pub
   ssh -p 22022 -i ~/.ssh/id_ed25519 me@127.0.0.1 'echo hi'
-  minissh exec -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1 'echo hi'";
+  minissh exec -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1 'echo hi'
+  minissh shell -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1   ~. at line start leaves";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Keygen(keygen::Args),
     Exec(exec::Args),
     Serve(serve::Args),
+    Shell(shell::Args),
 }
 
 /// What a command ends with instead of its result.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Shell(args) => shell::run(&args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.what);

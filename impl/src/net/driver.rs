@@ -52,6 +52,7 @@ pub(super) struct Shared {
     pub(super) offers: Watched<Offers>,
     /// For what handles leave behind when they are dropped outside of a task.
     pub(super) runtime: tokio::runtime::Handle,
+    pub(super) peer_addr: Option<std::net::SocketAddr>,
     pub(super) is_server: bool,
     pub(super) accepts_sessions: bool,
 }

@@ -27,8 +27,8 @@ mod policy;
 mod stream;
 mod terminal;
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -128,7 +128,8 @@ async fn start_tcp(
     stream
         .set_nodelay(true)
         .map_err(Error::io("cannot set TCP_NODELAY"))?;
-    start(stream, options, verifier).await
+    let peer_addr = stream.peer_addr().ok();
+    start_from(stream, peer_addr, options, verifier).await
 }
 
 /// Exchanges keys over any stream, in the role that `options` says.
@@ -137,6 +138,18 @@ async fn start_tcp(
 /// As [`connect`] and [`accept`].
 pub async fn start<S>(
     stream: S,
+    options: Options,
+    verifier: Option<Verifier>,
+) -> Result<Session, Error>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    start_from(stream, None, options, verifier).await
+}
+
+async fn start_from<S>(
+    stream: S,
+    peer_addr: Option<SocketAddr>,
     options: Options,
     verifier: Option<Verifier>,
 ) -> Result<Session, Error>
@@ -154,6 +167,7 @@ where
         is_finished: watch::Sender::default(),
         offers: Watched::<Offers>::default(),
         runtime: tokio::runtime::Handle::current(),
+        peer_addr,
         is_server: matches!(options.config.role, Role::Server { .. }),
         accepts_sessions: options.config.accepts_sessions,
     });
@@ -176,6 +190,12 @@ where
 }
 
 impl Session {
+    /// Where the peer connected from or was connected to; `None` where that was not by TCP.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.shared.peer_addr
+    }
+
     /// Logs in with a key: whether the server let us in.
     ///
     /// # Errors

@@ -199,12 +199,12 @@ fn resize(terminal: &Terminal, size: TerminalSize) {
 
 /// A size that is no terminal's is ignored.
 fn winsize(size: TerminalSize) -> Option<Size> {
-    let side = |length: u32| u16::try_from(length).ok();
+    let short = |length: u32| u16::try_from(length).ok();
     Some(Size::new_with_pixel(
-        side(size.rows)?,
-        side(size.columns)?,
-        side(size.width_pixels)?,
-        side(size.height_pixels)?,
+        short(size.rows)?,
+        short(size.columns)?,
+        short(size.width_pixels)?,
+        short(size.height_pixels)?,
     ))
 }
 

@@ -133,7 +133,9 @@ fn echo_through(exchanges: u32) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let data: Vec<u8> = (0..4 << 20).map(|i: u32| (i * 31 % 251) as u8).collect();
+    let data: Vec<u8> = (0..4 << 20)
+        .map(|i: u32| u8::try_from(i * 31 % 251).unwrap())
+        .collect();
     let mut stdin = client.stdin.take().unwrap();
     let sender = std::thread::spawn({
         let data = data.clone();

@@ -17,7 +17,9 @@ use minissh::net::{ChannelEvent, Error, Exit, Options, Pty, TerminalSize};
 const STDERR: u32 = 1;
 
 fn numbers(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|i| (i * 31 % 251) as u8).collect()
+    (0..bytes)
+        .map(|i| u8::try_from(i * 31 % 251).unwrap())
+        .collect()
 }
 
 /// Sends back what comes, each stream on its own, then EOF and an exit status.
@@ -543,8 +545,8 @@ fn readers_learn_that_the_connection_ended() {
 fn a_server_with_a_handler_listens_at_its_port() {
     assert_eq!(blocking::SERVER_PORT, 22_022);
     std::thread::spawn(|| {
-        let _ = blocking::server(("127.0.0.1", 0), host_key(), |ssh: Ssh| drop(ssh));
+        let _ = blocking::server(("127.0.0.1", 0), host_key(), drop::<Ssh>);
     });
-    let server = serve(|ssh| drop(ssh));
+    let server = serve(drop);
     let _ = connect(server.addr).wait();
 }

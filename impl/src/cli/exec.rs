@@ -37,7 +37,7 @@ pub(super) struct Target {
     /// Log in with this private key; without it, a password is asked for.
     #[arg(short, long)]
     identity: Option<PathBuf>,
-    /// Where host keys are remembered; without it, ~/.ssh/known_hosts.
+    /// Where host keys are remembered; without it, `~/.ssh/known_hosts`.
     #[arg(long)]
     known_hosts: Option<PathBuf>,
     /// Remember the key of a host that is not known yet. A changed key is refused all the same.

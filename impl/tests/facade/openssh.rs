@@ -55,7 +55,12 @@ impl Home {
 
     /// `ssh` as the fixture user with its key, which reads nothing of this machine's user.
     pub(crate) fn ssh(&self, port: u16) -> Option<Command> {
-        let mut ssh = Self::bare_ssh(USER, port)?;
+        self.ssh_as(USER, port)
+    }
+
+    /// The same as somebody else.
+    pub(crate) fn ssh_as(&self, user: &str, port: u16) -> Option<Command> {
+        let mut ssh = Self::bare_ssh(user, port)?;
         ssh.arg("-i")
             .arg(self.path("key"))
             .args(["-o", "BatchMode=yes"]);

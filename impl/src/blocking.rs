@@ -3,6 +3,8 @@
 //! Everything takes `&self` and may be called from many threads at once. One runtime, started on
 //! first use, serves all connections. Not to be called from within an async runtime.
 
+mod stream;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 
@@ -11,9 +13,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::crypto::{PublicKey, SigningKey, from_os};
-use crate::engine::Config;
-use crate::net::{self, AuthPolicy, Data, Error, Exit, Options};
+use crate::engine::{Config, End};
+use crate::net::{self, AuthPolicy, ChannelEvent, Data, Error, Exit, Options, Pty, TerminalSize};
 use crate::process;
+
+pub use stream::{Reader, Writer};
 
 /// Where a server listens unless told otherwise.
 pub const SERVER_PORT: u16 = 22_022;
@@ -177,6 +181,12 @@ pub struct Ssh {
 }
 
 impl Ssh {
+    /// See [`net::Session::peer_addr`].
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.session.peer_addr()
+    }
+
     /// See [`net::Session::userauth_publickey`].
     ///
     /// # Errors
@@ -209,14 +219,28 @@ impl Ssh {
         runtime().block_on(self.session.userauth_accept(policy))
     }
 
+    /// See [`net::Session::channel_open`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn channel_open(&self) -> Result<Channel, Error> {
+        Channel::from(runtime().block_on(self.session.channel_open()))
+    }
+
     /// See [`net::Session::channel_exec`].
     ///
     /// # Errors
     /// See there.
     pub fn channel_exec(&self, command: &str) -> Result<Channel, Error> {
-        runtime()
-            .block_on(self.session.channel_exec(command))
-            .map(|channel| Channel { channel })
+        Channel::from(runtime().block_on(self.session.channel_exec(command)))
+    }
+
+    /// See [`net::Session::channel_shell`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn channel_shell(&self, pty: Option<&Pty>) -> Result<Channel, Error> {
+        Channel::from(runtime().block_on(self.session.channel_shell(pty)))
     }
 
     /// See [`net::Session::channel_accept`].
@@ -224,9 +248,7 @@ impl Ssh {
     /// # Errors
     /// See there.
     pub fn channel_accept(&self) -> Result<Channel, Error> {
-        runtime()
-            .block_on(self.session.channel_accept())
-            .map(|channel| Channel { channel })
+        Channel::from(runtime().block_on(self.session.channel_accept()))
     }
 
     /// See [`net::Session::rekey`].
@@ -237,19 +259,125 @@ impl Ssh {
         runtime().block_on(self.session.rekey())
     }
 
+    /// See [`net::Session::wait`].
+    #[must_use]
+    pub fn wait(&self) -> End {
+        runtime().block_on(self.session.wait())
+    }
+
     /// See [`net::Session::disconnect`].
     pub fn disconnect(&self) {
         runtime().block_on(self.session.disconnect());
     }
 }
 
-/// A session channel. Dropping it closes the channel.
-#[derive(Debug)]
+/// A session channel. Clones are the same channel; see [`net::Channel`] for what dropping the last
+/// one does, and for the window that all streams share.
+#[derive(Debug, Clone)]
 pub struct Channel {
     channel: net::Channel,
 }
 
 impl Channel {
+    fn from(opened: Result<net::Channel, Error>) -> Result<Self, Error> {
+        opened.map(|channel| Self { channel })
+    }
+
+    /// See [`net::Channel::pty`].
+    #[must_use]
+    pub fn pty(&self) -> Option<&Pty> {
+        self.channel.pty()
+    }
+
+    /// See [`net::Channel::env`].
+    #[must_use]
+    pub fn env(&self) -> &[(String, String)] {
+        self.channel.env()
+    }
+
+    /// See [`net::Channel::next_event`].
+    #[must_use]
+    pub fn next_event(&self) -> Option<ChannelEvent> {
+        runtime().block_on(self.channel.next_event())
+    }
+
+    /// The normal stream alone: stdout to a client, stdin to a server.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.channel.reader())
+    }
+
+    /// Stderr alone.
+    #[must_use]
+    pub fn stderr_reader(&self) -> Reader {
+        Reader::new(self.channel.stderr_reader())
+    }
+
+    /// Into the normal stream: stdin from a client, stdout from a server. Dropping it sends EOF.
+    #[must_use]
+    pub fn writer(&self) -> Writer {
+        Writer::new(self.channel.writer())
+    }
+
+    /// Into stderr. Dropping it sends nothing.
+    #[must_use]
+    pub fn stderr_writer(&self) -> Writer {
+        Writer::new(self.channel.stderr_writer())
+    }
+
+    /// See [`net::Channel::discard`].
+    pub fn discard(&self, code: Option<u32>) {
+        self.channel.discard(code);
+    }
+
+    /// See [`net::Channel::set_env`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
+        runtime().block_on(self.channel.set_env(name, value))
+    }
+
+    /// See [`net::Channel::request_pty`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn request_pty(&self, pty: &Pty) -> Result<(), Error> {
+        runtime().block_on(self.channel.request_pty(pty))
+    }
+
+    /// See [`net::Channel::exec`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn exec(&self, command: &[u8]) -> Result<(), Error> {
+        runtime().block_on(self.channel.exec(command))
+    }
+
+    /// See [`net::Channel::shell`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn shell(&self) -> Result<(), Error> {
+        runtime().block_on(self.channel.shell())
+    }
+
+    /// See [`net::Channel::window_change`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn window_change(&self, size: TerminalSize) -> Result<(), Error> {
+        runtime().block_on(self.channel.window_change(size))
+    }
+
+    /// See [`net::Channel::signal`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn signal(&self, signal: &str) -> Result<(), Error> {
+        runtime().block_on(self.channel.signal(signal))
+    }
+
     /// What the peer wants to run here; `None` for a shell.
     #[must_use]
     pub fn command(&self) -> Option<&[u8]> {

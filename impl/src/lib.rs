@@ -110,6 +110,7 @@ pub mod net;
 pub mod packet;
 pub mod process;
 pub mod trace;
+pub mod tty;
 pub mod wire;
 
 /// The examples of the README are compiled as well.

@@ -1,13 +1,28 @@
 //! Runs programs of this machine on session channels: what a server needs to be of use.
+//!
+//! A program on a terminal is the leader of a session of its own, a program on pipes the leader of
+//! a process group: signals reach its children too, and when the channel is closed all of them get
+//! `HUP`, and what remains of the group after a moment is killed.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use pty_process::{Pty as Terminal, Size};
+use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::termios::tcgetpgrp;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
 
 use crate::msg::ChannelExtendedData;
-use crate::net::{Channel, Error, Exit};
+use crate::net::{Channel, ChannelEvent, Error, Exit, Pty, TerminalSize};
+use crate::tty;
 
 /// How much of a program's output is read at once.
 const READ_BYTES: usize = 32 << 10;
@@ -15,22 +30,49 @@ const READ_BYTES: usize = 32 << 10;
 /// The exit status of a shell that could not start a program.
 const CANNOT_RUN: u32 = 127;
 
-/// Runs what the peer asked for on this channel with `/bin/sh -c` (a shell reading its input, if
-/// nothing was named), with our own rights and environment, to its end: output and stderr go out,
-/// input comes in, and the exit status, EOF and CLOSE follow. A program whose channel is closed
-/// by the peer is killed.
+/// How long a program has after `HUP` to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a terminal must be silent, once its program has ended, to be done. A program left in
+/// the background may keep it open for ever.
+const SILENCE: Duration = Duration::from_millis(100);
+
+/// The names of RFC 4254 §6.10.
+const SIGNALS: [(&str, Signal); 13] = [
+    ("ABRT", Signal::ABORT),
+    ("ALRM", Signal::ALARM),
+    ("FPE", Signal::FPE),
+    ("HUP", Signal::HUP),
+    ("ILL", Signal::ILL),
+    ("INT", Signal::INT),
+    ("KILL", Signal::KILL),
+    ("PIPE", Signal::PIPE),
+    ("QUIT", Signal::QUIT),
+    ("SEGV", Signal::SEGV),
+    ("TERM", Signal::TERM),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+];
+
+/// Runs what the peer asked for on this channel, with our own rights, in our home directory: its
+/// command by the shell that `$SHELL` names, or else that shell itself as a login shell. It runs on
+/// a terminal if the peer asked for one. Output and stderr go out, input comes in, and the exit
+/// status, EOF and CLOSE follow. A program whose channel is closed by the peer is hung up on.
 ///
 /// # Errors
 /// [`Error::Ended`] when the connection ended first.
 pub async fn run_on(channel: &Channel) -> Result<Exit, Error> {
-    let exit = match spawn(channel.command()) {
-        Ok(child) => attend(channel, child).await?,
+    let exit = match Program::start(channel) {
+        Ok(program) => program.attend(channel).await?,
         Err(error) => {
-            channel
-                .write_stderr(format!("cannot run /bin/sh: {error}\n").as_bytes())
-                .await?;
-            Exit::Status(CANNOT_RUN)
+            let shell = shell();
+            let text = format!("cannot run {}: {error}\n", shell.display());
+            channel.write_stderr(text.as_bytes()).await?;
+            Some(Exit::Status(CANNOT_RUN))
         }
+    };
+    let Some(exit) = exit else {
+        return Ok(Exit::Signal("HUP".to_owned()));
     };
     channel.send_exit(&exit).await?;
     channel.eof().await?;
@@ -38,40 +80,179 @@ pub async fn run_on(channel: &Channel) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-fn spawn(command: Option<&[u8]>) -> io::Result<Child> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut shell = Command::new("/bin/sh");
-    if let Some(command) = command {
-        shell.arg("-c").arg(std::ffi::OsStr::from_bytes(command));
-    }
-    shell
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    shell.spawn()
+fn shell() -> OsString {
+    std::env::var_os("SHELL")
+        .filter(|shell| !shell.is_empty())
+        .unwrap_or_else(|| "/bin/sh".into())
 }
 
-async fn attend(channel: &Channel, mut child: Child) -> Result<Exit, Error> {
+/// What to run, on whatever input and output.
+fn command(channel: &Channel) -> Command {
+    let shell = shell();
+    let mut command = Command::new(&shell);
+    match channel.command() {
+        Some(line) => drop(command.arg("-c").arg(OsStr::from_bytes(line))),
+        None => {
+            // The dash tells a shell that it is a login shell.
+            let mut name = OsString::from("-");
+            name.push(Path::new(&shell).file_name().unwrap_or(&shell));
+            command.arg0(name);
+        }
+    }
+    if let Some(home) = std::env::home_dir().filter(|home| home.is_dir()) {
+        command.current_dir(home);
+    }
+    command.envs(channel.env().iter().map(|(name, value)| (name, value)));
+    command.kill_on_drop(true);
+    command
+}
+
+/// A running program and where it talks.
+struct Program {
+    group: Group,
+    streams: Streams,
+}
+
+enum Streams {
+    Pipes,
+    Terminal(Terminal),
+}
+
+impl Program {
+    fn start(channel: &Channel) -> io::Result<Self> {
+        /// A program that is started between the opening of a terminal and its close-on-exec mark
+        /// would inherit it and keep it open.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        match channel.pty() {
+            Some(pty) => Self::start_on_terminal(channel, pty),
+            None => Self::start_on_pipes(channel),
+        }
+    }
+
+    fn start_on_pipes(channel: &Channel) -> io::Result<Self> {
+        let mut command = command(channel);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        Ok(Self {
+            group: Group::new(command.spawn()?, None),
+            streams: Streams::Pipes,
+        })
+    }
+
+    fn start_on_terminal(channel: &Channel, pty: &Pty) -> io::Result<Self> {
+        let (terminal, pts) = pty_process::open().map_err(io::Error::other)?;
+        resize(&terminal, pty.size);
+        // What the system does not take is not worth failing for.
+        let _ = tty::set_modes(&terminal, &pty.modes);
+        let mut command = command(channel);
+        if !pty.term.is_empty() {
+            command.env("TERM", &pty.term);
+        }
+        if let Ok(name) = rustix::pty::ptsname(&terminal, Vec::new()) {
+            command.env("SSH_TTY", OsStr::from_bytes(name.as_bytes()));
+        }
+        let control = terminal.as_fd().try_clone_to_owned()?;
+        let command = pty_process::Command::from(command).kill_on_drop(true);
+        let child = command.spawn(pts).map_err(io::Error::other)?;
+        Ok(Self {
+            group: Group::new(child, Some(control)),
+            streams: Streams::Terminal(terminal),
+        })
+    }
+
+    /// To the end of the program, or `None` when the channel is closed first.
+    async fn attend(self, channel: &Channel) -> Result<Option<Exit>, Error> {
+        let Self {
+            mut group,
+            mut streams,
+        } = self;
+        let exit = match &mut streams {
+            Streams::Pipes => attend_pipes(channel, &mut group).await,
+            Streams::Terminal(terminal) => attend_terminal(channel, &mut group, terminal).await,
+        };
+        // Closing a terminal hangs up on its programs, so that it goes before we wait for them.
+        drop(streams);
+        match exit {
+            Ok(Some(exit)) => Ok(Some(exit)),
+            // The channel was closed while we wrote to it.
+            Ok(None) | Err(Error::Misuse(_)) => {
+                group.hang_up().await;
+                Ok(None)
+            }
+            Err(error) => {
+                group.hang_up().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn resize(terminal: &Terminal, size: TerminalSize) {
+    if let Some(size) = winsize(size) {
+        let _ = terminal.resize(size);
+    }
+}
+
+/// A size that is no terminal's is ignored.
+fn winsize(size: TerminalSize) -> Option<Size> {
+    let short = |length: u32| u16::try_from(length).ok();
+    Some(Size::new_with_pixel(
+        short(size.rows)?,
+        short(size.columns)?,
+        short(size.width_pixels)?,
+        short(size.height_pixels)?,
+    ))
+}
+
+async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<Exit>, Error> {
+    let child = &mut group.child;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let signals = group.signals();
     let speak = async {
         tokio::try_join!(
             pump_out(channel, None, stdout),
             pump_out(channel, Some(ChannelExtendedData::STDERR), stderr),
         )?;
-        child.wait().await.map(exit_of).map_err(|source| Error::Io {
-            doing: "cannot wait for the program".to_owned(),
-            source,
-        })
-    };
-    let listen = async {
-        pump_in(channel, stdin).await;
-        // The peer may say no more and still listen; only its CLOSE ends the program.
-        channel.wait().await;
+        group.wait().await.map(Some)
     };
     tokio::select! {
         exit = speak => exit,
-        () = listen => Ok(Exit::Signal("HUP".to_owned())),
+        () = pump_in(channel, stdin) => Ok(None),
+        () = obey(channel, |_| {}, |signal| signals.send(signal)) => Ok(None),
+    }
+}
+
+async fn attend_terminal(
+    channel: &Channel,
+    group: &mut Group,
+    terminal: &mut Terminal,
+) -> Result<Option<Exit>, Error> {
+    let signals = group.signals();
+    let dimensions = terminal.as_fd().try_clone_to_owned().ok();
+    let (output, input) = terminal.split();
+    let resize = |size: TerminalSize| {
+        if let (Some(terminal), Some(size)) = (&dimensions, winsize(size)) {
+            let _ = rustix::termios::tcsetwinsize(terminal, size.into());
+        }
+    };
+    tokio::select! {
+        exit = pump_terminal(channel, group, output) => exit.map(Some),
+        () = pump_in(channel, Some(input)) => Ok(None),
+        () = obey(channel, resize, |signal| signals.send(signal)) => Ok(None),
+    }
+}
+
+/// Passes on sizes and signals until the channel is closed.
+async fn obey(channel: &Channel, resize: impl Fn(TerminalSize), signal: impl Fn(&str)) {
+    while let Some(event) = channel.next_event().await {
+        match event {
+            ChannelEvent::Resized(size) => resize(size),
+            ChannelEvent::Signalled(name) => signal(&name),
+        }
     }
 }
 
@@ -94,41 +275,141 @@ async fn pump_out(
     }
 }
 
-async fn pump_in(channel: &Channel, stdin: Option<ChildStdin>) {
-    let Some(mut stdin) = stdin else { return };
-    while let Ok(Some(data)) = channel.read().await {
-        // A program that does not read its input is not an error.
-        if data.code.is_none() && stdin.write_all(&data.bytes).await.is_err() {
-            break;
+/// Passes on what is written to the terminal until its program has ended and it is silent. Reading
+/// fails once nobody has it open any more.
+async fn pump_terminal(
+    channel: &Channel,
+    group: &mut Group,
+    mut terminal: impl AsyncRead + Unpin,
+) -> Result<Exit, Error> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut exit = None;
+    loop {
+        let has_ended = exit.is_some();
+        let read = async {
+            let read = terminal.read(&mut buffer);
+            match has_ended {
+                true => tokio::time::timeout(SILENCE, read).await.unwrap_or(Ok(0)),
+                false => read.await,
+            }
+        };
+        let count = tokio::select! {
+            ended = group.wait(), if !has_ended => {
+                exit = Some(ended?);
+                continue;
+            }
+            count = read => count.unwrap_or(0),
+        };
+        match buffer.get(..count).unwrap_or_default() {
+            [] => break,
+            bytes => channel.write(bytes).await?,
         }
     }
-    drop(stdin);
+    match exit {
+        Some(exit) => Ok(exit),
+        None => group.wait().await,
+    }
+}
+
+/// Input to the program, until the channel is closed: the peer may say no more and still listen.
+async fn pump_in(channel: &Channel, stdin: Option<impl AsyncWrite + Unpin>) {
+    if let Some(mut stdin) = stdin {
+        while let Ok(Some(data)) = channel.read().await {
+            // A program that does not read its input is not an error.
+            if data.code.is_none() && stdin.write_all(&data.bytes).await.is_err() {
+                break;
+            }
+        }
+    }
     // Whatever else comes is read, so that the window does not close on the peer.
     while let Ok(Some(_)) = channel.read().await {}
+    channel.wait().await;
+}
+
+/// A program with the process group that it leads. Dropped before it is waited for, it is killed.
+struct Group {
+    child: Child,
+    /// Until the program was waited for: its number may be another's afterwards.
+    leader: Option<Pid>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Group {
+    fn new(child: Child, terminal: Option<OwnedFd>) -> Self {
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        Self {
+            leader: leader.and_then(Pid::from_raw),
+            child,
+            terminal,
+        }
+    }
+
+    fn signals(&self) -> Signals {
+        let terminal = self.terminal.as_ref();
+        Signals {
+            leader: self.leader,
+            terminal: terminal.and_then(|terminal| terminal.try_clone().ok()),
+        }
+    }
+
+    async fn wait(&mut self) -> Result<Exit, Error> {
+        let status = self.child.wait().await.map_err(|source| Error::Io {
+            doing: "cannot wait for the program".to_owned(),
+            source,
+        })?;
+        self.leader = None;
+        Ok(exit_of(status))
+    }
+
+    async fn hang_up(&mut self) {
+        self.terminal = None;
+        self.send(Signal::HUP);
+        if tokio::time::timeout(GRACE, self.wait()).await.is_err() {
+            self.send(Signal::KILL);
+            let _ = self.wait().await;
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(leader) = self.leader {
+            let _ = kill_process_group(leader, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.send(Signal::KILL);
+    }
+}
+
+/// Where the signals go that the peer sends.
+struct Signals {
+    leader: Option<Pid>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Signals {
+    /// To what is in the foreground of the terminal, as a key would; without one, to the group.
+    fn send(&self, name: &str) {
+        let foreground = self.terminal.as_ref().and_then(|t| tcgetpgrp(t).ok());
+        let known = SIGNALS.iter().find(|(known, _)| *known == name);
+        if let (Some((_, signal)), Some(group)) = (known, foreground.or(self.leader)) {
+            let _ = kill_process_group(group, *signal);
+        }
+    }
 }
 
 fn exit_of(status: ExitStatus) -> Exit {
-    use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Status(u32::try_from(code).unwrap_or(CANNOT_RUN)),
         (None, signal) => Exit::Signal(signal_name(signal.unwrap_or(0)).to_owned()),
     }
 }
 
-/// The names of RFC 4254 §6.10 for the numbers that POSIX systems agree on.
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        1 => "HUP",
-        2 => "INT",
-        3 => "QUIT",
-        4 => "ILL",
-        6 => "ABRT",
-        8 => "FPE",
-        9 => "KILL",
-        11 => "SEGV",
-        13 => "PIPE",
-        14 => "ALRM",
-        15 => "TERM",
-        _ => "UNKNOWN@minissh",
-    }
+fn signal_name(number: i32) -> &'static str {
+    SIGNALS
+        .iter()
+        .find(|(_, signal)| signal.as_raw() == number)
+        .map_or("UNKNOWN@minissh", |(name, _)| name)
 }

@@ -21,12 +21,14 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("net", &["msg", "trace", "crypto", "engine"]),
-    ("process", &["msg", "net"]),
+    ("tty", &["net"]),
+    ("process", &["msg", "net", "tty"]),
     ("blocking", &["crypto", "engine", "net", "process"]),
     (
         "cli",
         &[
             "wire", "blocking", "crypto", "engine", "keyfile", "msg", "net", "process", "trace",
+            "tty",
         ],
     ),
 ];

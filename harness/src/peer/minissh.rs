@@ -129,9 +129,9 @@ fn options(config: Config, seed: u64, trace: &Trace) -> Options {
             .push(entry);
     };
     Options {
-        config,
         rng: Some(from_seed(seed)),
         recorder: Some(Box::new(record)),
+        ..Options::new(config)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::host_key::{self, HostKeyArgs};
 use super::identity::{self, IdentityArgs};
 use super::{Failure, OWN_FAILURE};
-use crate::blocking::Channel;
+use crate::blocking::{Channel, Ssh};
 use crate::engine::Config;
 use crate::msg::ChannelExtendedData;
 use crate::net::{Exit, Options};
@@ -17,12 +17,19 @@ const READ_BYTES: usize = 32 << 10;
 /// Run a command on another machine; its exit status becomes ours.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where, and as whom; without a user, as $USER.
-    #[arg(value_name = "[USER@]HOST")]
-    destination: String,
+    #[command(flatten)]
+    target: Target,
     /// What to run there.
     #[arg(required = true, trailing_var_arg = true)]
     command: Vec<String>,
+}
+
+/// Where to log in, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Target {
+    /// Where, and as whom; without a user, as $USER.
+    #[arg(value_name = "[USER@]HOST")]
+    destination: String,
     /// The server's port.
     #[arg(short, long, default_value_t = 22)]
     port: u16,
@@ -32,14 +39,27 @@ pub(super) struct Args {
     host_key: HostKeyArgs,
 }
 
+impl Target {
+    /// Connects, checks the server's key, and logs in.
+    pub(super) fn log_in(&self) -> Result<Ssh, Failure> {
+        let (user, host) = split_destination(&self.destination)?;
+        let options = Options::new(Config::client());
+        let ssh = host_key::connect(&self.host_key, &host, self.port, options)?;
+        identity::log_in(&self.identity, &ssh, &user)?;
+        Ok(ssh)
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let (user, host) = split_destination(&args.destination)?;
-    let options = Options::new(Config::client());
-    let ssh = host_key::connect(&args.host_key, &host, args.port, options)?;
-    identity::log_in(&args.identity, &ssh, &user)?;
+    let ssh = args.target.log_in()?;
     let channel = ssh.channel_exec(&args.command.join(" "))?;
-    let exit = converse(channel)?;
+    let exit = converse(&channel)?;
     ssh.disconnect();
+    exit_code(exit)
+}
+
+/// How the remote program ended, as our own exit code.
+pub(super) fn exit_code(exit: Option<Exit>) -> Result<ExitCode, Failure> {
     match exit {
         Some(Exit::Status(status)) => {
             // As everywhere in POSIX, the low eight bits.
@@ -69,13 +89,17 @@ fn split_destination(destination: &str) -> Result<(String, String), Failure> {
 }
 
 /// Our input goes there, its output comes here, until the channel is closed.
-fn converse(channel: Channel) -> Result<Option<Exit>, Failure> {
-    let channel = std::sync::Arc::new(channel);
+pub(super) fn converse(channel: &Channel) -> Result<Option<Exit>, Failure> {
     // Not joined: it may sit in a read of our input that never returns.
     std::thread::spawn({
-        let channel = std::sync::Arc::clone(&channel);
+        let channel = channel.clone();
         move || send_input(&channel)
     });
+    receive(channel)
+}
+
+/// Its output comes here, until the channel is closed.
+pub(super) fn receive(channel: &Channel) -> Result<Option<Exit>, Failure> {
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     while let Some(data) = channel.read()? {
         match data.code {

@@ -1,4 +1,4 @@
-//! The command line: `minissh keygen`, `exec`, `scan` and `serve`.
+//! The command line: `minissh keygen`, `exec`, `scan`, `serve` and `shell`.
 //!
 //! Errors say what and where, and what to do if we know: `error:` and `hint:`, exit code 255 as
 //! `ssh` has it, so that it cannot be taken for the remote command's.
@@ -9,6 +9,7 @@ mod identity;
 mod keygen;
 mod scan;
 mod serve;
+mod shell;
 mod terminal;
 
 use std::process::ExitCode;
@@ -39,7 +40,8 @@ Examples:
   minissh scan -p 22022 127.0.0.1                          show what a server is and offers
   minissh serve --host-key host_key --authorized-keys ~/.ssh/id_ed25519.pub
   ssh -p 22022 -i ~/.ssh/id_ed25519 me@127.0.0.1 'echo hi'
-  minissh exec -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1 'echo hi'";
+  minissh exec -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1 'echo hi'
+  minissh shell -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1   ~. at line start leaves";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +49,7 @@ enum Command {
     Exec(exec::Args),
     Scan(scan::Args),
     Serve(serve::Args),
+    Shell(shell::Args),
 }
 
 /// What a command ends with instead of its result.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Shell(args) => shell::run(&args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.what);

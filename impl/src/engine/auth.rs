@@ -214,6 +214,11 @@ enum Asked {
     Probe { key_blob: Vec<u8> },
     /// Come in.
     Final,
+    /// Nothing: there is no yes to this, and it was asked for the banner's sake.
+    Refusal {
+        /// Does not count as an attempt.
+        is_free: bool,
+    },
 }
 
 /// What we let continue: one choice of everything leaves these two.
@@ -283,10 +288,14 @@ impl AuthServer {
                 language: b"",
             }));
         }
-        let is_probe = matches!(asked, Asked::Probe { .. });
-        if !answer.accept {
+        let (accept, is_free) = match asked {
+            Asked::Probe { .. } => (answer.accept, true),
+            Asked::Final => (answer.accept, false),
+            Asked::Refusal { is_free } => (false, *is_free),
+        };
+        if !accept {
             self.state = ServerState::ExpectRequest;
-            return Ok(self.fail(is_probe, out).map(|_| ()));
+            return Ok(self.fail(is_free, out).map(|_| ()));
         }
         match std::mem::replace(&mut self.state, ServerState::ExpectRequest) {
             ServerState::ExpectAnswer(Asked::Probe { key_blob }) => {
@@ -356,7 +365,15 @@ fn question(
             signature_blob,
         } => {
             if *algorithm != SSH_ED25519 {
-                return None;
+                let algorithm = (*algorithm).to_owned();
+                let is_free = signature_blob.is_none();
+                return Some((
+                    AuthQuestion {
+                        user,
+                        proof: Proof::OtherKey { algorithm },
+                    },
+                    Asked::Refusal { is_free },
+                ));
             }
             let key = PublicKey::from_blob(key_blob).ok()?;
             let asked = match signature_blob {
@@ -385,6 +402,13 @@ fn question(
             let proof = Proof::Password(Password::new(password)?);
             Some((AuthQuestion { user, proof }, Asked::Final))
         }
-        AuthMethod::Password { .. } | AuthMethod::None | AuthMethod::Other { .. } => None,
+        AuthMethod::None => {
+            let proof = Proof::None;
+            Some((
+                AuthQuestion { user, proof },
+                Asked::Refusal { is_free: true },
+            ))
+        }
+        AuthMethod::Password { .. } | AuthMethod::Other { .. } => None,
     }
 }

@@ -330,6 +330,12 @@ impl Channels {
         Ok(channel.outbound.stage(code, data, staged_bytes_max))
     }
 
+    /// Data of all channels that waits to be sent.
+    pub(super) fn staged_bytes(&self) -> usize {
+        let staged = |channel: &Channel| channel.outbound.staged_bytes;
+        self.open.values().map(staged).sum()
+    }
+
     pub(super) fn consume(&mut self, id: LocalChannelId, bytes: u32, out: &mut Outbox) {
         // The channel may be gone by the time its last data is used up.
         let Some(channel) = self.open.get_mut(&id.0) else {

@@ -100,6 +100,15 @@ pub struct AuthQuestion {
 /// What a user shows.
 #[derive(Debug)]
 pub enum Proof {
+    /// Nothing, to learn which methods there are. Whatever the answer says, it is no; its banner
+    /// is sent.
+    None,
+    /// A key of an algorithm that we do not speak. Whatever the answer says, it is no; its banner
+    /// is sent.
+    OtherKey {
+        /// Which; print it escaped.
+        algorithm: String,
+    },
     /// A key.
     Publickey {
         /// Which.

@@ -312,6 +312,13 @@ impl Engine {
         self.core.channels.write(channel, code, data)
     }
 
+    /// How much was taken from the application and has not left yet: data that waits for windows,
+    /// and messages that wait for the end of a key exchange.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> usize {
+        self.core.out.held_bytes() + self.core.channels.staged_bytes()
+    }
+
     /// Says that so much received data is used up, which opens the window again.
     pub fn consume(&mut self, now: Instant, channel: LocalChannelId, bytes: u32) {
         if self.begin(now).is_ok() {

@@ -103,6 +103,11 @@ impl Outbox {
         self.holding
     }
 
+    /// Bytes that wait for the end of a key exchange.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.iter().map(|payload| payload.len()).sum()
+    }
+
     /// Bytes that the peer made us hold.
     pub(super) fn owed_bytes(&self) -> usize {
         self.owed_bytes

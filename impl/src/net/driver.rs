@@ -4,6 +4,8 @@
 //! and does the jobs that handles send it. A job that must wait leaves a reply behind; when the
 //! connection ends, replies are dropped, and whoever waits learns the end from [`Shared`].
 
+mod channels;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,13 +15,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::channel::Channel;
 use super::error::Error;
-use super::inbox::{Exit, Inbox};
+use super::inbox::{Inbox, Start, State, Watched};
+use super::terminal::SessionPolicy;
 use super::{AuthPolicy, Verifier};
 use crate::crypto::PublicKey;
-use crate::engine::{
-    ApiMisuse, AuthQuestion, End, Engine, Event, LocalChannelId, Output, ReceivedRequest,
-};
-use crate::msg::{DisconnectReason, Request};
+use crate::engine::{ApiMisuse, AuthQuestion, End, Engine, Event, LocalChannelId, Output};
+use crate::msg::DisconnectReason;
+use channels::Entry;
 
 /// How much sealed data waits for the socket before the engine is asked for no more.
 const PENDING_BYTES_MAX: usize = 256 << 10;
@@ -31,34 +33,52 @@ const READ_BYTES: usize = 64 << 10;
 /// unread input would reset the connection and take our DISCONNECT with it.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long we go on without progress, once asked to leave, to send what was written before.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long that may take even with progress.
+const FLUSH_MAX: Duration = Duration::from_secs(60);
+
 /// What a handle asks the driver to do.
 pub(super) type Job = Box<dyn FnOnce(&mut Driver) + Send>;
 
 /// What handles can see without asking.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) end: OnceLock<End>,
     pub(super) host_key_refused: OnceLock<()>,
     /// Our last words are sent.
     pub(super) is_finished: watch::Sender<bool>,
+    pub(super) offers: Watched<Offers>,
+    /// For what handles leave behind when they are dropped outside of a task.
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) peer_addr: Option<std::net::SocketAddr>,
+    pub(super) is_server: bool,
+    pub(super) accepts_sessions: bool,
 }
 
-/// A write that waits for room.
-struct ParkedWrite {
-    code: Option<u32>,
-    data: Vec<u8>,
-    written: usize,
-    done: oneshot::Sender<Result<(), Error>>,
+/// Sessions of the peer's that say what they run and that nobody has accepted yet.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    pub(super) queue: VecDeque<Offer>,
+    /// No more will come: the connection is over.
+    pub(super) is_over: bool,
 }
 
-/// What the driver keeps for one channel.
-#[derive(Default)]
-struct Entry {
-    inbox: Arc<Inbox>,
-    answers: VecDeque<oneshot::Sender<bool>>,
-    writes: VecDeque<ParkedWrite>,
-    /// A session of the peer's that has not said yet what it runs.
-    is_fresh: bool,
+/// What becomes a [`super::Channel`] in the hands of whoever accepts it. Without a mailbox of its
+/// own: a connection that nobody holds must not keep itself alive.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) id: LocalChannelId,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) start: Start,
+}
+
+/// We are asked to leave and send what was written before.
+struct Leaving {
+    unsent_bytes: usize,
+    progress_until: Instant,
+    until: Instant,
 }
 
 pub(super) struct Driver {
@@ -67,16 +87,19 @@ pub(super) struct Driver {
     /// For the channels that it hands out.
     mailbox: mpsc::WeakSender<Job>,
     channels: HashMap<LocalChannelId, Entry>,
+    sessions: SessionPolicy,
     verifier: Option<Verifier>,
     ready: Option<oneshot::Sender<()>>,
     pub(super) verdict: Option<oneshot::Sender<bool>>,
+    /// Who waits for the end of a key exchange.
+    rekeyed: Vec<oneshot::Sender<()>>,
     banners: Vec<Vec<u8>>,
-    policy: Option<(AuthPolicy, oneshot::Sender<String>)>,
+    policy: Option<(AuthPolicy, oneshot::Sender<Result<String, Error>>)>,
     question: Option<AuthQuestion>,
+    user_is_in: bool,
     opening: HashMap<LocalChannelId, oneshot::Sender<Result<Channel, Error>>>,
-    offered: VecDeque<(LocalChannelId, Option<Vec<u8>>)>,
-    acceptors: VecDeque<oneshot::Sender<Channel>>,
     pending: Vec<u8>,
+    leaving: Option<Leaving>,
 }
 
 impl Driver {
@@ -84,6 +107,7 @@ impl Driver {
         engine: Engine,
         shared: Arc<Shared>,
         mailbox: mpsc::WeakSender<Job>,
+        sessions: SessionPolicy,
         verifier: Option<Verifier>,
         ready: oneshot::Sender<()>,
     ) -> Self {
@@ -92,16 +116,18 @@ impl Driver {
             shared,
             mailbox,
             channels: HashMap::new(),
+            sessions,
             verifier,
             ready: Some(ready),
             verdict: None,
+            rekeyed: Vec::new(),
             banners: Vec::new(),
             policy: None,
             question: None,
+            user_is_in: false,
             opening: HashMap::new(),
-            offered: VecDeque::new(),
-            acceptors: VecDeque::new(),
             pending: Vec::new(),
+            leaving: None,
         }
     }
 
@@ -114,10 +140,18 @@ impl Driver {
         let mut buffer = vec![0; READ_BYTES];
         let mut has_handles = true;
         while self.shared.end.get().is_none() {
-            let deadline = self.drain().map(tokio::time::Instant::from_std);
+            let deadline = self.drain();
             if self.shared.end.get().is_some() {
                 break;
             }
+            if self.may_leave() {
+                self.say_goodbye();
+                continue;
+            }
+            let deadline = self.leaving.as_ref().map_or(deadline, |leaving| {
+                deadline.into_iter().chain([leaving.progress_until]).min()
+            });
+            let deadline = deadline.map(tokio::time::Instant::from_std);
             tokio::select! {
                 job = jobs.recv(), if has_handles => match job {
                     Some(job) => {
@@ -129,7 +163,7 @@ impl Driver {
                     }
                     None => {
                         has_handles = false;
-                        self.disconnect();
+                        self.leave();
                     }
                 },
                 read = reader.read(&mut buffer), if self.engine.wants_input() => {
@@ -155,7 +189,31 @@ impl Driver {
         shared.is_finished.send_replace(true);
     }
 
-    pub(super) fn disconnect(&mut self) {
+    /// Leaves, once what was written is sent.
+    pub(super) fn leave(&mut self) {
+        let now = Instant::now();
+        self.leaving.get_or_insert(Leaving {
+            unsent_bytes: usize::MAX,
+            progress_until: now + FLUSH,
+            until: now + FLUSH_MAX,
+        });
+    }
+
+    /// Whether we are asked to leave and everything is sent, or does not get any further.
+    fn may_leave(&mut self) -> bool {
+        let unsent_bytes = self.pending.len() + self.engine.unsent_bytes() + self.parked_bytes();
+        let Some(leaving) = &mut self.leaving else {
+            return false;
+        };
+        let now = Instant::now();
+        if unsent_bytes < leaving.unsent_bytes {
+            leaving.unsent_bytes = unsent_bytes;
+            leaving.progress_until = leaving.until.min(now + FLUSH);
+        }
+        unsent_bytes == 0 || now >= leaving.progress_until
+    }
+
+    fn say_goodbye(&mut self) {
         let reason = DisconnectReason::BY_APPLICATION;
         self.engine
             .disconnect(Instant::now(), reason, "disconnected by application");
@@ -197,7 +255,7 @@ impl Driver {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::HostKeyOffered(key) => self.on_host_key(&key),
-            Event::KeysChanged => drop(self.ready.take().map(|ready| ready.send(()))),
+            Event::KeysChanged => self.on_keys_changed(),
             Event::BannerReceived(text) => self.banners.push(text),
             Event::AuthSucceeded => self.on_verdict(true),
             Event::AuthFailed { .. } => self.on_verdict(false),
@@ -210,56 +268,24 @@ impl Driver {
                 channel,
                 reason,
                 description,
-            } => {
-                self.channels.remove(&channel);
-                let description = description.escape_ascii().to_string();
-                if let Some(reply) = self.opening.remove(&channel) {
-                    let _ = reply.send(Err(Error::ChannelRefused {
-                        reason,
-                        description,
-                    }));
-                }
-            }
-            Event::SessionOffered(id) => {
-                self.channels.insert(
-                    id,
-                    Entry {
-                        is_fresh: true,
-                        ..Entry::default()
-                    },
-                );
-            }
+            } => self.on_channel_refused(channel, reason, &description),
+            Event::SessionOffered(id) => self.on_session_offered(id),
             Event::ChannelRequested {
                 channel,
                 request,
                 want_reply,
-            } => {
-                self.on_request(channel, &request, want_reply);
-            }
-            Event::RequestAnswered { channel, accepted } => {
-                let entry = self.channels.get_mut(&channel);
-                if let Some(reply) = entry.and_then(|entry| entry.answers.pop_front()) {
-                    let _ = reply.send(accepted);
-                }
-            }
+            } => self.on_request(channel, &request, want_reply),
+            Event::RequestAnswered { channel, accepted } => self.on_answer(channel, accepted),
             Event::DataReceived {
                 channel,
                 code,
                 data,
-            } => {
-                self.update(channel, |inbox| inbox.push(code, data));
-            }
+            } => self.on_data(channel, code, data),
             Event::EofReceived(channel) => {
-                self.update(channel, |inbox| {
-                    inbox.update(|state| state.is_finished = true);
-                });
+                self.update(channel, |state| state.is_finished = true);
             }
             Event::ChannelWritable(channel) => self.unpark(channel),
-            Event::ChannelClosed(channel) => {
-                if let Some(entry) = self.channels.remove(&channel) {
-                    close(&entry.inbox);
-                }
-            }
+            Event::ChannelClosed(channel) => self.on_channel_closed(channel),
             Event::Ended(end) => self.on_end(end),
         }
     }
@@ -283,7 +309,22 @@ impl Driver {
         std::mem::take(&mut self.banners)
     }
 
-    pub(super) fn set_policy(&mut self, policy: AuthPolicy, done: oneshot::Sender<String>) {
+    pub(super) fn set_policy(
+        &mut self,
+        policy: AuthPolicy,
+        done: oneshot::Sender<Result<String, Error>>,
+    ) {
+        let is_asking = matches!(&self.policy, Some((_, earlier)) if !earlier.is_closed());
+        let misuse = match () {
+            () if !self.shared.is_server => Some(ApiMisuse::CalledOnWrongRole("server")),
+            () if self.user_is_in => Some(ApiMisuse::AuthenticatedAgain),
+            () if is_asking => Some(ApiMisuse::AuthenticatedTwiceAtOnce),
+            () => None,
+        };
+        if let Some(misuse) = misuse {
+            drop(done.send(Err(misuse.into())));
+            return;
+        }
         self.policy = Some((policy, done));
         self.consult_policy();
     }
@@ -300,179 +341,44 @@ impl Driver {
             && is_final
             && let (Some(question), Some((_, done))) = (question, self.policy.take())
         {
-            let _ = done.send(question.user);
+            self.user_is_in = true;
+            let _ = done.send(Ok(question.user));
         }
     }
 
-    // Channels.
-
-    pub(super) fn open_session(&mut self, reply: oneshot::Sender<Result<Channel, Error>>) {
-        match self.engine.open_session(Instant::now()) {
-            Ok(id) => {
-                self.channels.insert(id, Entry::default());
-                self.opening.insert(id, reply);
-            }
-            Err(misuse) => drop(reply.send(Err(misuse.into()))),
+    /// Starts a key exchange unless one is under way, and replies when it is complete.
+    pub(super) fn rekey(&mut self, done: oneshot::Sender<Result<oneshot::Receiver<()>, Error>>) {
+        let (rekeyed, is_rekeyed) = oneshot::channel();
+        let started = self.engine.start_kex(Instant::now());
+        if started.is_ok() {
+            self.rekeyed.push(rekeyed);
         }
+        let _ = done.send(started.map(|()| is_rekeyed).map_err(Error::from));
     }
 
-    fn on_channel_opened(&mut self, id: LocalChannelId) {
-        if let (Some(reply), Some(channel)) = (self.opening.remove(&id), self.channel(id, None)) {
-            let _ = reply.send(Ok(channel));
+    fn on_keys_changed(&mut self) {
+        if let Some(ready) = self.ready.take() {
+            let _ = ready.send(());
         }
-    }
-
-    fn channel(&self, id: LocalChannelId, command: Option<Vec<u8>>) -> Option<Channel> {
-        let inbox = Arc::clone(&self.channels.get(&id)?.inbox);
-        Some(Channel::new(
-            id,
-            self.mailbox.upgrade()?,
-            Arc::clone(&self.shared),
-            inbox,
-            command,
-        ))
-    }
-
-    pub(super) fn accept_session(&mut self, reply: oneshot::Sender<Channel>) {
-        self.acceptors.push_back(reply);
-        self.match_sessions();
-    }
-
-    /// Brings sessions and those who accept them together, oldest first.
-    fn match_sessions(&mut self) {
-        self.acceptors.retain(|reply| !reply.is_closed());
-        while !self.acceptors.is_empty()
-            && let Some((id, command)) = self.offered.pop_front()
-        {
-            // The peer may have closed it again by now.
-            if let Some(channel) = self.channel(id, command)
-                && let Some(reply) = self.acceptors.pop_front()
-            {
-                let _ = reply.send(channel);
-            }
-        }
-    }
-
-    fn on_request(&mut self, id: LocalChannelId, request: &ReceivedRequest, want_reply: bool) {
-        let accept = match request.get() {
-            Request::Exec { command } => self.offer(id, Some(command.to_vec())),
-            Request::Shell => self.offer(id, None),
-            Request::ExitStatus { status } => {
-                self.set_exit(id, Exit::Status(status));
-                true
-            }
-            Request::ExitSignal { signal, .. } => {
-                self.set_exit(
-                    id,
-                    Exit::Signal(String::from_utf8_lossy(signal).into_owned()),
-                );
-                true
-            }
-            _ => false,
-        };
-        if want_reply {
-            drop(self.engine.answer_request(Instant::now(), id, accept));
-        }
-    }
-
-    /// Hands a session that now knows what it runs to whoever accepts; a second command on the
-    /// same channel is refused.
-    fn offer(&mut self, id: LocalChannelId, command: Option<Vec<u8>>) -> bool {
-        let is_fresh = self
-            .channels
-            .get_mut(&id)
-            .is_some_and(|entry| std::mem::take(&mut entry.is_fresh));
-        if is_fresh {
-            self.offered.push_back((id, command));
-            self.match_sessions();
-        }
-        is_fresh
-    }
-
-    fn set_exit(&mut self, id: LocalChannelId, exit: Exit) {
-        self.update(id, |inbox| inbox.update(|state| state.exit = Some(exit)));
-    }
-
-    fn update(&self, id: LocalChannelId, update: impl FnOnce(&Inbox)) {
-        if let Some(entry) = self.channels.get(&id) {
-            update(&entry.inbox);
-        }
-    }
-
-    pub(super) fn request(
-        &mut self,
-        id: LocalChannelId,
-        request: Request<'_>,
-        reply: Option<oneshot::Sender<bool>>,
-    ) -> Result<(), ApiMisuse> {
-        self.engine
-            .request(Instant::now(), id, request, reply.is_some())?;
-        if let (Some(entry), Some(reply)) = (self.channels.get_mut(&id), reply) {
-            entry.answers.push_back(reply);
-        }
-        Ok(())
-    }
-
-    pub(super) fn write(
-        &mut self,
-        id: LocalChannelId,
-        code: Option<u32>,
-        data: Vec<u8>,
-        done: oneshot::Sender<Result<(), Error>>,
-    ) {
-        let Some(entry) = self.channels.get_mut(&id) else {
-            drop(done.send(Err(ApiMisuse::UsedClosedChannel(id).into())));
-            return;
-        };
-        entry.writes.push_back(ParkedWrite {
-            code,
-            data,
-            written: 0,
-            done,
-        });
-        if entry.writes.len() == 1 {
-            self.unpark(id);
-        }
-    }
-
-    /// Writes what waits, in order, as far as there is room.
-    fn unpark(&mut self, id: LocalChannelId) {
-        let Some(entry) = self.channels.get_mut(&id) else {
-            return;
-        };
-        while let Some(write) = entry.writes.front_mut() {
-            let rest = write.data.get(write.written..).unwrap_or_default();
-            let result = match self.engine.write(Instant::now(), id, write.code, rest) {
-                Ok(count) if count < rest.len() => {
-                    write.written += count;
-                    return;
-                }
-                Ok(_) => Ok(()),
-                Err(misuse) => Err(misuse.into()),
-            };
-            if let Some(write) = entry.writes.pop_front() {
-                let _ = write.done.send(result);
-            }
+        for rekeyed in self.rekeyed.drain(..) {
+            let _ = rekeyed.send(());
         }
     }
 
     fn on_end(&mut self, end: End) {
         let _ = self.shared.end.set(end);
         for entry in self.channels.values() {
-            close(&entry.inbox);
+            entry.inbox.update(State::cut);
         }
+        self.shared.offers.update(|offers| {
+            offers.queue.clear();
+            offers.is_over = true;
+        });
         // What was sealed last, our DISCONNECT above all, still goes out.
         while let Output::Transmit(bytes) = self.engine.poll_output(usize::MAX) {
             self.pending.extend(bytes);
         }
     }
-}
-
-fn close(inbox: &Inbox) {
-    inbox.update(|state| {
-        state.is_finished = true;
-        state.is_closed = true;
-    });
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {

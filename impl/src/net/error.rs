@@ -49,3 +49,21 @@ impl Error {
         move |source| Self::Io { doing, source }
     }
 }
+
+/// For the readers and writers of a channel, which speak `std::io`.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Io { source, .. } => source.kind(),
+            Error::Misuse(ApiMisuse::UsedClosedChannel(_) | ApiMisuse::WroteAfterEof(_)) => {
+                io::ErrorKind::BrokenPipe
+            }
+            Error::Ended(_) => io::ErrorKind::ConnectionAborted,
+            Error::ChannelRefused { .. }
+            | Error::HostKeyRefused
+            | Error::Misuse(_)
+            | Error::RequestRefused { .. } => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}

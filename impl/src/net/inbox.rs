@@ -5,6 +5,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::terminal::{ChannelEvent, Pty};
+
+/// Runs of one stream grow to this before a new one is begun, in bytes.
+const RUN_BYTES_MAX: usize = 64 << 10;
+
+/// How much may be read before the engine is told, in bytes. Well below the smallest window that
+/// is left open, so that it delays no window and saves a job for each small read.
+const UNREPORTED_BYTES_MAX: u32 = 64 << 10;
+
+/// Signals and sizes that wait to be looked at; past it, new ones are refused.
+const EVENTS_MAX: usize = 64;
+
 /// How the program at the other end of a channel ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
@@ -23,41 +35,27 @@ pub struct Data {
     pub bytes: Vec<u8>,
 }
 
-/// Memory is bounded by the window that we grant: runs of one stream are kept as one.
+/// A value that one side changes and others wait for.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
-    state: Mutex<State>,
+pub(super) struct Watched<T> {
+    value: Mutex<T>,
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) data: VecDeque<Data>,
-    pub(super) is_finished: bool,
-    pub(super) is_closed: bool,
-    pub(super) exit: Option<Exit>,
-}
-
-impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Watched<T> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and wakes every reader.
-    pub(super) fn update(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.lock());
+    /// Changes the value and wakes everybody who waits.
+    pub(super) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.lock());
         self.changed.notify_waiters();
-    }
-
-    pub(super) fn push(&self, code: Option<u32>, bytes: Vec<u8>) {
-        self.update(|state| match state.data.back_mut() {
-            Some(last) if last.code == code => last.bytes.extend(bytes),
-            _ => state.data.push_back(Data { code, bytes }),
-        });
+        result
     }
 
     /// Waits until `look` finds something.
-    pub(super) async fn wait_for<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+    pub(super) async fn wait_for<R>(&self, mut look: impl FnMut(&mut T) -> Option<R>) -> R {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -68,5 +66,147 @@ impl Inbox {
             }
             changed.await;
         }
+    }
+}
+
+/// One channel's. Memory is bounded by the window that we grant.
+pub(super) type Inbox = Watched<State>;
+
+/// What the peer asked for before the program started.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Start {
+    pub(super) command: Option<Vec<u8>>,
+    pub(super) pty: Option<Pty>,
+    pub(super) env: Vec<(String, String)>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    runs: VecDeque<Run>,
+    /// Streams whose data is dropped as it arrives.
+    discarded: Vec<Option<u32>>,
+    unreported_bytes: u32,
+    events: VecDeque<ChannelEvent>,
+    /// The peer sends no more data.
+    pub(super) is_finished: bool,
+    /// The connection ended before the channel did.
+    pub(super) is_cut: bool,
+    pub(super) is_closed: bool,
+    pub(super) exit: Option<Exit>,
+}
+
+/// Bytes of one stream that arrived in a row.
+#[derive(Debug)]
+struct Run {
+    code: Option<u32>,
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Run {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+}
+
+impl State {
+    /// Keeps what arrived; false when its stream is discarded.
+    pub(super) fn push(&mut self, code: Option<u32>, bytes: Vec<u8>) -> bool {
+        if self.discarded.contains(&code) {
+            return false;
+        }
+        match self.runs.back_mut() {
+            Some(last) if last.code == code && last.bytes.len() < RUN_BYTES_MAX => {
+                last.bytes.extend(bytes);
+            }
+            _ => self.runs.push_back(Run {
+                code,
+                bytes,
+                taken: 0,
+            }),
+        }
+        true
+    }
+
+    /// The next data of any stream.
+    pub(super) fn pop(&mut self) -> Option<Data> {
+        let mut run = self.runs.pop_front()?;
+        Some(Data {
+            code: run.code,
+            bytes: run.bytes.split_off(run.taken),
+        })
+    }
+
+    pub(super) fn has(&self, code: Option<u32>) -> bool {
+        self.runs.iter().any(|run| run.code == code)
+    }
+
+    /// Moves data of one stream to `room`, and returns how much.
+    pub(super) fn fill(&mut self, code: Option<u32>, room: &mut [u8]) -> usize {
+        let Some(at) = self.runs.iter().position(|run| run.code == code) else {
+            return 0;
+        };
+        let Some(run) = self.runs.get_mut(at) else {
+            return 0;
+        };
+        let count = run.rest().len().min(room.len());
+        if let (Some(to), Some(from)) = (room.get_mut(..count), run.rest().get(..count)) {
+            to.copy_from_slice(from);
+        }
+        run.taken += count;
+        if run.rest().is_empty() {
+            self.runs.remove(at);
+        }
+        count
+    }
+
+    /// Drops what is there of a stream, and from now on what comes; returns how much it was.
+    pub(super) fn discard(&mut self, code: Option<u32>) -> usize {
+        self.discarded.push(code);
+        let (gone, kept) = std::mem::take(&mut self.runs)
+            .into_iter()
+            .partition(|run| run.code == code);
+        self.runs = kept;
+        let gone: VecDeque<Run> = gone;
+        gone.iter().map(|run| run.rest().len()).sum()
+    }
+
+    /// Counts what was read; returns how much to tell the engine, if it is time to.
+    pub(super) fn count_read(&mut self, bytes: usize) -> Option<u32> {
+        self.unreported_bytes += u32::try_from(bytes).unwrap_or(u32::MAX);
+        (self.unreported_bytes >= UNREPORTED_BYTES_MAX)
+            .then(|| std::mem::take(&mut self.unreported_bytes))
+    }
+
+    /// Keeps what the peer tells the program; of sizes only the last counts. False when too much
+    /// waits already.
+    pub(super) fn push_event(&mut self, event: ChannelEvent) -> bool {
+        if let (Some(ChannelEvent::Resized(last)), ChannelEvent::Resized(size)) =
+            (self.events.back_mut(), &event)
+        {
+            *last = *size;
+            return true;
+        }
+        if self.events.len() >= EVENTS_MAX {
+            return false;
+        }
+        self.events.push_back(event);
+        true
+    }
+
+    pub(super) fn pop_event(&mut self) -> Option<ChannelEvent> {
+        self.events.pop_front()
+    }
+
+    /// Both sides are done.
+    pub(super) fn close(&mut self) {
+        self.is_finished = true;
+        self.is_closed = true;
+    }
+
+    /// The connection is over.
+    pub(super) fn cut(&mut self) {
+        self.is_cut = !self.is_finished;
+        self.close();
     }
 }

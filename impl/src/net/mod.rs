@@ -1,28 +1,52 @@
 //! The tokio driver: one task owns the socket and the engine, handles talk to it by a bounded
 //! mailbox, and back-pressure reaches TCP.
+//!
+//! # Who owns what
+//!
+//! ```text
+//! Session, Channel, Reader, Writer ──jobs──▶ Driver ──▶ Engine ──▶ socket
+//!        ▲                                     │
+//!        └── inbox of a channel, offers, end ◀─┘
+//! ```
+//!
+//! Handles hold the mailbox and nothing else of the driver; the driver holds no handle, so that a
+//! connection that nobody holds comes to its end. After each read, write, timeout or batch of jobs
+//! the driver drains the engine until it says wait. It never waits for a handle: what arrives goes
+//! to an inbox that the window bounds, and what cannot be written yet is parked with the reply that
+//! its caller waits for.
+//!
+//! Dropping is always quick and never loses what was written: the last handle to a channel closes
+//! it behind its data, and the last handle to a connection has it flushed for as long as the peer
+//! takes data, then sends DISCONNECT. [`Session::disconnect`] waits until that is done.
 
 mod channel;
 mod driver;
 mod error;
 mod inbox;
 mod policy;
+mod stream;
+mod terminal;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use channel::Channel;
 pub use error::Error;
 pub use inbox::{Data, Exit};
 pub use policy::AuthPolicy;
+pub use stream::{Reader, Writer};
+pub use terminal::{ChannelEvent, Pty, SessionPolicy, TerminalMode, TerminalSize};
 
 use crate::crypto::{self, PublicKey, Rng, SigningKey};
-use crate::engine::{ApiMisuse, Config, Credential, Engine, Password};
+use crate::engine::{ApiMisuse, Config, Credential, End, Engine, Password, Role};
 use crate::trace::Recorder;
-use driver::{Driver, Job, Shared};
+use driver::{Driver, Job, Offers, Shared};
+use inbox::Watched;
 
 /// Jobs that may wait for the driver; a caller past it waits in line.
 const MAILBOX_JOBS_MAX: usize = 64;
@@ -39,6 +63,8 @@ pub struct Options {
     pub rng: Option<Rng>,
     /// Who records what crosses the wire.
     pub recorder: Option<Box<dyn Recorder>>,
+    /// What the peer may have around the programs it runs on our side.
+    pub sessions: SessionPolicy,
 }
 
 impl Options {
@@ -56,6 +82,7 @@ impl Options {
             config,
             rng: None,
             recorder,
+            sessions: SessionPolicy::default(),
         }
     }
 }
@@ -101,7 +128,8 @@ async fn start_tcp(
     stream
         .set_nodelay(true)
         .map_err(Error::io("cannot set TCP_NODELAY"))?;
-    start(stream, options, verifier).await
+    let peer_addr = stream.peer_addr().ok();
+    start_from(stream, peer_addr, options, verifier).await
 }
 
 /// Exchanges keys over any stream, in the role that `options` says.
@@ -116,19 +144,41 @@ pub async fn start<S>(
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    start_from(stream, None, options, verifier).await
+}
+
+async fn start_from<S>(
+    stream: S,
+    peer_addr: Option<SocketAddr>,
+    options: Options,
+    verifier: Option<Verifier>,
+) -> Result<Session, Error>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
     let rng = match options.rng {
         Some(rng) => rng,
         None => crypto::from_os()
             .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))?,
     };
+    let shared = Arc::new(Shared {
+        end: OnceLock::new(),
+        host_key_refused: OnceLock::new(),
+        is_finished: watch::Sender::default(),
+        offers: Watched::<Offers>::default(),
+        runtime: tokio::runtime::Handle::current(),
+        peer_addr,
+        is_server: matches!(options.config.role, Role::Server { .. }),
+        accepts_sessions: options.config.accepts_sessions,
+    });
     let engine = Engine::new(options.config, rng, options.recorder, Instant::now());
     let (mailbox, jobs) = mpsc::channel(MAILBOX_JOBS_MAX);
-    let shared = Arc::new(Shared::default());
     let (ready, is_ready) = oneshot::channel();
     let driver = Driver::new(
         engine,
         Arc::clone(&shared),
         mailbox.downgrade(),
+        options.sessions,
         verifier,
         ready,
     );
@@ -140,6 +190,12 @@ where
 }
 
 impl Session {
+    /// Where the peer connected from or was connected to; `None` where that was not by TCP.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.shared.peer_addr
+    }
+
     /// Logs in with a key: whether the server let us in.
     ///
     /// # Errors
@@ -193,10 +249,11 @@ impl Session {
     /// As a server, lets `policy` decide until a user is in, and returns who that is.
     ///
     /// # Errors
+    /// [`Error::Misuse`] as a client, when a user is already in, or while an earlier call waits;
     /// [`Error::Ended`].
     pub async fn userauth_accept(&self, policy: AuthPolicy) -> Result<String, Error> {
         self.ask(move |driver, reply| driver.set_policy(policy, reply))
-            .await
+            .await?
     }
 
     /// Opens a session channel.
@@ -217,31 +274,71 @@ impl Session {
         Ok(channel)
     }
 
-    /// Waits for the peer to open a session channel and say what it wants to run.
+    /// Opens a session channel and runs the login shell in it, on a terminal if one is named.
     ///
     /// # Errors
-    /// [`Error::Ended`].
-    pub async fn channel_accept(&self) -> Result<Channel, Error> {
-        self.ask(Driver::accept_session).await
+    /// As [`Self::channel_exec`].
+    pub async fn channel_shell(&self, pty: Option<&Pty>) -> Result<Channel, Error> {
+        let channel = self.channel_open().await?;
+        if let Some(pty) = pty {
+            channel.request_pty(pty).await?;
+        }
+        channel.shell().await?;
+        Ok(channel)
     }
 
-    /// Starts a key exchange. Other senders wait until it is complete.
+    /// Waits for the peer to open a session channel and say what it wants to run. Many tasks that
+    /// wait get distinct channels, and a future that is dropped loses none.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] as a client that does not accept sessions
+    /// ([`Config::accepts_sessions`]), [`Error::Ended`].
+    pub async fn channel_accept(&self) -> Result<Channel, Error> {
+        if !self.shared.accepts_sessions {
+            let who = "server, or a client that asked to accept sessions,";
+            return Err(ApiMisuse::CalledOnWrongRole(who).into());
+        }
+        let offer = self
+            .shared
+            .offers
+            .wait_for(|offers| match offers.queue.pop_front() {
+                Some(offer) => Some(Some(offer)),
+                None => offers.is_over.then_some(None),
+            })
+            .await;
+        let offer = offer.ok_or_else(|| ended(&self.shared))?;
+        Ok(Channel::new(
+            offer,
+            self.mailbox.clone(),
+            Arc::clone(&self.shared),
+        ))
+    }
+
+    /// Exchanges keys anew, and waits until that is complete. Other senders wait meanwhile. While
+    /// an exchange is under way, no second one is started. No OpenSSH takes part before the user
+    /// is authenticated.
     ///
     /// # Errors
     /// [`Error::Ended`].
     pub async fn rekey(&self) -> Result<(), Error> {
-        self.ask(|driver, reply| drop(reply.send(driver.engine.start_kex(Instant::now()))))
-            .await?
-            .map_err(Error::from)
+        let is_rekeyed = self.ask(Driver::rekey).await??;
+        is_rekeyed.await.map_err(|_| ended(&self.shared))
     }
 
-    /// Leaves, and waits until our last words are on their way.
-    pub async fn disconnect(&self) {
-        let disconnect: Job = Box::new(Driver::disconnect);
-        let _ = self.mailbox.send(disconnect).await;
+    /// Waits until the connection is over, and says how that came.
+    pub async fn wait(&self) -> End {
         let mut is_finished = self.shared.is_finished.subscribe();
         // The sender lives in what we hold, so that waiting cannot fail.
         let _ = is_finished.wait_for(|is_finished| *is_finished).await;
+        self.shared.end.get().cloned().unwrap_or(End::PeerHungUp)
+    }
+
+    /// Leaves, and waits until what was written and our last words are on their way. A peer that
+    /// takes no data for two seconds loses it.
+    pub async fn disconnect(&self) {
+        let leave: Job = Box::new(Driver::leave);
+        let _ = self.mailbox.send(leave).await;
+        self.wait().await;
     }
 
     async fn ask<T: Send + 'static>(

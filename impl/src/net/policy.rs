@@ -5,6 +5,8 @@ use crate::engine::{AuthAnswer, AuthQuestion, Password, Proof};
 
 type OnPublickey = Box<dyn FnMut(&str, &PublicKey, bool) -> bool + Send>;
 type OnPassword = Box<dyn FnMut(&str, &Password) -> bool + Send>;
+type OnOtherKey = Box<dyn FnMut(&str, &str) -> Option<String> + Send>;
+type OnNone = Box<dyn FnMut(&str) -> Option<String> + Send>;
 type OnBanner = Box<dyn FnMut(&str, bool, Option<&PublicKey>) -> Option<String> + Send>;
 
 /// Decides who may log in. Start from one method, add others: what is not there is refused, so
@@ -13,6 +15,8 @@ pub struct AuthPolicy {
     publickey: Option<OnPublickey>,
     password: Option<OnPassword>,
     banner: Option<OnBanner>,
+    other_key: Option<OnOtherKey>,
+    none: Option<OnNone>,
 }
 
 impl AuthPolicy {
@@ -24,8 +28,7 @@ impl AuthPolicy {
     ) -> Self {
         Self {
             publickey: Some(Box::new(callback)),
-            password: None,
-            banner: None,
+            ..Self::nothing()
         }
     }
 
@@ -33,9 +36,18 @@ impl AuthPolicy {
     #[must_use]
     pub fn password(callback: impl FnMut(&str, &Password) -> bool + Send + 'static) -> Self {
         Self {
-            publickey: None,
             password: Some(Box::new(callback)),
+            ..Self::nothing()
+        }
+    }
+
+    fn nothing() -> Self {
+        Self {
+            publickey: None,
+            password: None,
             banner: None,
+            other_key: None,
+            none: None,
         }
     }
 
@@ -60,10 +72,43 @@ impl AuthPolicy {
         self
     }
 
+    /// With a text for those who show a key of an algorithm that we do not speak, before they are
+    /// refused. The callback is given user and algorithm.
+    ///
+    /// An OpenSSH client that has read which algorithms we verify does not even show its RSA keys:
+    /// it asks with `none` and leaves. See [`Self::on_none`].
+    #[must_use]
+    pub fn on_other_key(
+        mut self,
+        callback: impl FnMut(&str, &str) -> Option<String> + Send + 'static,
+    ) -> Self {
+        self.other_key = Some(Box::new(callback));
+        self
+    }
+
+    /// With a text for those who ask which methods there are, as OpenSSH does first thing in every
+    /// login. The callback is given the user.
+    #[must_use]
+    pub fn on_none(
+        mut self,
+        callback: impl FnMut(&str) -> Option<String> + Send + 'static,
+    ) -> Self {
+        self.none = Some(Box::new(callback));
+        self
+    }
+
     /// The answer, and whether a yes means that the user is in.
     pub(super) fn judge(&mut self, question: &AuthQuestion) -> (AuthAnswer, bool) {
         let user = &question.user;
         let (accept, key, is_final) = match &question.proof {
+            Proof::None => {
+                let banner = self.none.as_mut().and_then(|say| say(user));
+                return (refusal(banner), true);
+            }
+            Proof::OtherKey { algorithm } => {
+                let banner = self.other_key.as_mut().and_then(|say| say(user, algorithm));
+                return (refusal(banner), true);
+            }
             Proof::Publickey { key, signed } => {
                 let ask = self.publickey.as_mut();
                 (
@@ -85,6 +130,13 @@ impl AuthPolicy {
             .filter(|_| has_verdict)
             .and_then(|ask| ask(user, accept, key));
         (AuthAnswer { accept, banner }, is_final)
+    }
+}
+
+fn refusal(banner: Option<String>) -> AuthAnswer {
+    AuthAnswer {
+        accept: false,
+        banner,
     }
 }
 

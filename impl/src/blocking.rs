@@ -7,8 +7,9 @@ mod stream;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
@@ -21,6 +22,9 @@ pub use stream::{Reader, Writer};
 
 /// Where a server listens unless told otherwise.
 pub const SERVER_PORT: u16 = 22_022;
+
+/// How long a server waits after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -145,7 +149,7 @@ impl Server {
     /// with the options that `options` gives for the peer's address.
     ///
     /// # Errors
-    /// [`Error::Io`] when no connection can be accepted any more.
+    /// None at present: what cannot be accepted is logged and waited out.
     pub fn serve(
         &self,
         options: impl Fn(SocketAddr) -> Options,
@@ -162,16 +166,37 @@ impl Server {
             let Some(accepted) = accepted else {
                 return Ok(());
             };
-            let (stream, peer) = accepted.map_err(Error::io("cannot accept a connection"))?;
-            let (options, handler) = (options(peer), Arc::clone(&handler));
-            std::thread::spawn(
-                move || match runtime().block_on(net::accept(stream, options)) {
-                    Ok(session) => handler(Ssh { session }),
-                    Err(error) => tracing::info!("{peer}: {error}"),
-                },
-            );
+            match accepted {
+                Ok((stream, peer)) => attend(stream, peer, options(peer), &handler),
+                // Too many open files, or a client that left at once: it passes, and a server that
+                // gave up over it could be ended by anybody.
+                Err(error) => {
+                    tracing::warn!("cannot accept a connection: {error}");
+                    std::thread::sleep(ACCEPT_PAUSE);
+                }
+            }
         }
     }
+}
+
+/// Exchanges keys with a client, and gives it a thread only once that is done.
+fn attend(
+    stream: TcpStream,
+    peer: SocketAddr,
+    options: Options,
+    handler: &Arc<impl Fn(Ssh) + Send + Sync + 'static>,
+) {
+    let handler = Arc::clone(handler);
+    runtime().spawn(async move {
+        let session = match net::accept(stream, options).await {
+            Ok(session) => session,
+            Err(error) => return tracing::info!("{peer}: {error}"),
+        };
+        let thread = std::thread::Builder::new().spawn(move || handler(Ssh { session }));
+        if let Err(error) = thread {
+            tracing::warn!("{peer}: no thread for the connection: {error}");
+        }
+    });
 }
 
 /// A connection. Clones are the same connection.

@@ -15,7 +15,7 @@ use minissh::ident::IdentFault;
 use minissh::msg::{
     AuthMethod, ChannelData, ChannelOpen, ChannelRequest, ChannelWindowAdjust, Disconnect,
     DisconnectReason, EcdhInit, EcdhReply, GlobalRequest, Ignore, Message, MessageId, OnChannel,
-    Ping, Request, Service,
+    Ping, Request, Service, UserauthBanner,
 };
 use minissh::packet::PacketFault;
 use raw::{PLAIN, Raw, STRICT, kex_init};
@@ -464,6 +464,60 @@ fn failures_up_to_the_limit_and_one_more() {
         new_password: None,
     });
     assert_fault(&mut raw, &PeerFault::FailedAuthTooOften { attempts_max: 3 });
+}
+
+#[test]
+fn requests_that_cost_nothing_up_to_the_limit_and_one_more() {
+    let mut config = server_config();
+    config.limits.auth_requests_max = 4;
+    let mut raw = Raw::after_kex(config, STRICT);
+    raw.says_yes = false;
+    raw.request_service();
+    for _ in 0..3 {
+        raw.send_auth(AuthMethod::None);
+        raw.take(MessageId::USERAUTH_FAILURE);
+    }
+    raw.send_auth(AuthMethod::None);
+    assert_fault(
+        &mut raw,
+        &PeerFault::AskedForAuthTooOften { requests_max: 4 },
+    );
+}
+
+#[test]
+fn banners_up_to_the_limit_and_one_byte_more() {
+    let mut config = Config::client();
+    config.limits.banner_bytes_max = 10;
+    let mut raw = Raw::after_kex(config, STRICT);
+    let banner = |text| {
+        Message::UserauthBanner(UserauthBanner {
+            text,
+            language: b"",
+        })
+    };
+    raw.send(&banner(b"0123456789"));
+    assert!(raw.end().is_none());
+    raw.send(&banner(b"x"));
+    assert_fault(
+        &mut raw,
+        &PeerFault::FloodedBanners {
+            banner_bytes_max: 10,
+        },
+    );
+}
+
+/// Neither a user name nor a password that is too long ends the connection: they are refused.
+#[test]
+fn names_and_passwords_that_are_too_long_are_refused() {
+    let mut raw = Raw::after_kex(server_config(), STRICT);
+    raw.request_service();
+    let long = vec![b'x'; 20_000];
+    raw.send_auth(AuthMethod::Password {
+        password: &long,
+        new_password: None,
+    });
+    raw.take(MessageId::USERAUTH_FAILURE);
+    assert!(raw.end().is_none());
 }
 
 #[test]

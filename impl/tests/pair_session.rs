@@ -49,9 +49,9 @@ fn upload(pair: &mut Pair, data: &[u8]) -> Vec<u8> {
         for event in std::mem::take(&mut pair.server.events) {
             match event {
                 Event::DataReceived { channel, data, .. } => {
-                    let bytes = u32::try_from(data.len()).unwrap();
+                    let bytes = u32::try_from(data.0.len()).unwrap();
                     pair.server.engine.consume(pair.now, channel, bytes);
-                    arrived.extend(data);
+                    arrived.extend(data.0);
                 }
                 Event::EofReceived(_) => is_done = true,
                 Event::Ended(end) => panic!("{end}"),

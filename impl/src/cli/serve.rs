@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use subtle::ConstantTimeEq as _;
-
 use super::Failure;
 use crate::blocking::{SERVER_PORT, Server, Ssh};
 use crate::crypto::PublicKey;
@@ -189,38 +187,43 @@ fn log(verdict: bool, method: &str, user: &str, peer: SocketAddr, key: Option<&P
 }
 
 fn policy(access: &Arc<Access>, peer: SocketAddr) -> AuthPolicy {
-    let (keys, passwords, strangers) = (access.clone(), access.clone(), access.clone());
-    AuthPolicy::publickey(move |user, key, signed| {
+    let (keys, strangers) = (access.clone(), access.clone());
+    let by_key = AuthPolicy::publickey(move |user, key, signed| {
         let accept = keys.keys.has(key);
         // A probe that would do is not a login yet.
         if signed || !accept {
             log(accept, "publickey", user, peer, Some(key));
         }
         accept
-    })
-    .or_password(move |user, given| {
-        let wanted = passwords.password.as_ref();
-        let accept = wanted.is_some_and(|wanted| wanted.expose().ct_eq(given.expose()).into());
-        log(accept, "password", user, peer, None);
-        accept
-    })
-    .on_other_key(move |user, algorithm| {
-        let algorithm = algorithm.escape_debug();
-        eprintln!(
-            "Failed publickey for {} from {} ssh2: {algorithm} is not supported",
-            shown(user),
-            place(peer)
-        );
-        Some(format!(
-            "{algorithm} keys are not supported here.\r\n{KEYS_TAKEN}"
-        ))
-    })
-    .on_none(move |_| {
-        strangers
-            .strangers
-            .knows(peer.ip())
-            .then(|| KEYS_TAKEN.to_owned())
-    })
+    });
+    // What cannot lead to a login is not offered: a password typed in vain is a password given away.
+    let policy = match access.password.clone() {
+        None => by_key,
+        Some(wanted) => by_key.or_password(move |user, given| {
+            // In constant time, whatever their lengths.
+            let accept = wanted == *given;
+            log(accept, "password", user, peer, None);
+            accept
+        }),
+    };
+    policy
+        .on_other_key(move |user, algorithm| {
+            let algorithm = algorithm.escape_debug();
+            eprintln!(
+                "Failed publickey for {} from {} ssh2: {algorithm} is not supported",
+                shown(user),
+                place(peer)
+            );
+            Some(format!(
+                "{algorithm} keys are not supported here.\r\n{KEYS_TAKEN}"
+            ))
+        })
+        .on_none(move |_| {
+            strangers
+                .strangers
+                .knows(peer.ip())
+                .then(|| KEYS_TAKEN.to_owned())
+        })
 }
 
 /// For those who come with a key that we cannot take.

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::event::{AuthAnswer, AuthQuestion, Event, Password, Proof};
 use super::outbox::Outbox;
-use super::{ApiMisuse, PeerFault};
+use super::{ApiMisuse, Limits, PeerFault};
 use crate::crypto::{ExchangeHash, PublicKey, SigningKey};
 use crate::msg::names::{SSH_CONNECTION, SSH_ED25519, SSH_USERAUTH};
 use crate::msg::{
@@ -35,14 +35,16 @@ pub(super) enum Taken {
 #[derive(Debug)]
 pub(super) struct AuthClient {
     state: ClientState,
+    banner_bytes: usize,
+    banner_bytes_max: usize,
 }
 
 #[derive(Debug)]
 enum ClientState {
     /// `ssh-userauth` was not asked for yet.
     NoService,
-    /// It was, and this request waits for it. It may hold a password.
-    ExpectServiceAccept(Zeroizing<Vec<u8>>),
+    /// It was, and this request waits for it.
+    ExpectServiceAccept(Request),
     /// Nothing is under way.
     Ready,
     /// A request is under way, by this method.
@@ -51,10 +53,19 @@ enum ClientState {
     Done,
 }
 
+/// An encoded request; it may hold a password.
+#[derive(Debug)]
+struct Request {
+    payload: Zeroizing<Vec<u8>>,
+    method: &'static str,
+}
+
 impl AuthClient {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(banner_bytes_max: usize) -> Self {
         Self {
             state: ClientState::NoService,
+            banner_bytes: 0,
+            banner_bytes_max,
         }
     }
 
@@ -69,6 +80,10 @@ impl AuthClient {
         session_id: &ExchangeHash,
         out: &mut Outbox,
     ) -> Result<(), ApiMisuse> {
+        let bytes_max = UserauthRequest::USER_BYTES_MAX;
+        if user.len() > bytes_max {
+            return Err(ApiMisuse::AskedTooMuch { bytes_max });
+        }
         match self.state {
             ClientState::NoService => {
                 let request = encode_request(user, credential, session_id);
@@ -77,7 +92,7 @@ impl AuthClient {
                 Ok(())
             }
             ClientState::Ready => {
-                self.send(&encode_request(user, credential, session_id), out);
+                self.send(encode_request(user, credential, session_id), out);
                 Ok(())
             }
             ClientState::ExpectServiceAccept(_) | ClientState::ExpectVerdict(_) => {
@@ -97,8 +112,8 @@ impl AuthClient {
             std::mem::replace(&mut self.state, ClientState::Ready),
             message,
         ) {
-            (ClientState::ExpectServiceAccept(payload), Message::ServiceAccept(_)) => {
-                self.send(&payload, out);
+            (ClientState::ExpectServiceAccept(request), Message::ServiceAccept(_)) => {
+                self.send(request, out);
             }
             (ClientState::ExpectVerdict(_), Message::UserauthSuccess) => {
                 self.state = ClientState::Done;
@@ -123,6 +138,7 @@ impl AuthClient {
             }
             (state, Message::UserauthBanner(banner)) => {
                 self.state = state;
+                self.count_banner(banner)?;
                 events.extend([Event::BannerReceived(banner.text.to_vec())]);
             }
             (state, message) => return Self::refuse(&state, message.id()),
@@ -130,14 +146,18 @@ impl AuthClient {
         Ok(Taken::Yes)
     }
 
-    /// Sends a request that [`encode_request`] made, so that it decodes.
-    fn send(&mut self, payload: &[u8], out: &mut Outbox) {
-        if let Ok(Message::UserauthRequest(request)) = Message::decode(payload) {
-            self.state = ClientState::ExpectVerdict(match request.method {
-                AuthMethod::Password { .. } => AuthMethod::PASSWORD,
-                _ => AuthMethod::PUBLICKEY,
-            });
-            out.send(&Message::UserauthRequest(request));
+    fn send(&mut self, request: Request, out: &mut Outbox) {
+        self.state = ClientState::ExpectVerdict(request.method);
+        out.send_payload(request.payload);
+    }
+
+    /// A server that talks and talks before its verdict may not fill our memory.
+    fn count_banner(&mut self, banner: &UserauthBanner<'_>) -> Result<(), PeerFault> {
+        let banner_bytes_max = self.banner_bytes_max;
+        self.banner_bytes += banner.text.len();
+        match self.banner_bytes > banner_bytes_max {
+            true => Err(PeerFault::FloodedBanners { banner_bytes_max }),
+            false => Ok(()),
         }
     }
 
@@ -155,36 +175,36 @@ impl AuthClient {
     }
 }
 
-/// The payload of a request; it may hold a password.
-fn encode_request(
-    user: &str,
-    credential: &Credential,
-    session_id: &ExchangeHash,
-) -> Zeroizing<Vec<u8>> {
+fn encode_request(user: &str, credential: &Credential, session_id: &ExchangeHash) -> Request {
     let request = |method| UserauthRequest {
         user: user.as_bytes(),
         service: SSH_CONNECTION,
         method,
     };
-    let encode = |request| Zeroizing::new(Message::UserauthRequest(request).to_payload());
+    let encode = |request: UserauthRequest<'_>, method| Request {
+        payload: Zeroizing::new(Message::UserauthRequest(request).to_payload()),
+        method,
+    };
     match credential {
-        Credential::Password(password) => encode(request(AuthMethod::Password {
-            password: password.expose(),
-            new_password: None,
-        })),
+        Credential::Password(password) => {
+            let (password, new_password) = (password.expose(), None);
+            let method = AuthMethod::Password {
+                password,
+                new_password,
+            };
+            encode(request(method), AuthMethod::PASSWORD)
+        }
         Credential::Publickey(key) => {
             let key_blob = key.public_key().to_blob();
-            let unsigned = request(AuthMethod::Publickey {
-                algorithm: SSH_ED25519,
-                key_blob: &key_blob,
-                signature_blob: None,
-            });
-            let signed = unsigned.signed_bytes(&session_id.0, SSH_ED25519, &key_blob);
-            encode(request(AuthMethod::Publickey {
-                algorithm: SSH_ED25519,
-                key_blob: &key_blob,
-                signature_blob: Some(&key.sign(&signed)),
-            }))
+            let with = |signature_blob| {
+                request(AuthMethod::Publickey {
+                    algorithm: SSH_ED25519,
+                    key_blob: &key_blob,
+                    signature_blob,
+                })
+            };
+            let signed = with(None).signed_bytes(&session_id.0, SSH_ED25519, &key_blob);
+            encode(with(Some(&key.sign(&signed))), AuthMethod::PUBLICKEY)
         }
     }
 }
@@ -193,8 +213,11 @@ fn encode_request(
 #[derive(Debug)]
 pub(super) struct AuthServer {
     state: ServerState,
+    pub(super) methods: AuthMethods,
     failures: u32,
     failures_max: u32,
+    requests: u32,
+    requests_max: u32,
 }
 
 #[derive(Debug)]
@@ -221,15 +244,38 @@ enum Asked {
     },
 }
 
-/// What we let continue: one choice of everything leaves these two.
-const METHODS: &str = "publickey,password";
+/// Which methods a server lets continue (RFC 4252 §5.1: those that can lead anywhere).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthMethods {
+    /// `publickey`.
+    pub publickey: bool,
+    /// `password`.
+    pub password: bool,
+}
+
+impl AuthMethods {
+    fn names(self) -> &'static str {
+        match (self.publickey, self.password) {
+            (true, true) => "publickey,password",
+            (true, false) => AuthMethod::PUBLICKEY,
+            (false, true) => AuthMethod::PASSWORD,
+            (false, false) => "",
+        }
+    }
+}
 
 impl AuthServer {
-    pub(super) fn new(failures_max: u32) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             state: ServerState::ExpectServiceRequest,
+            methods: AuthMethods {
+                publickey: true,
+                password: true,
+            },
             failures: 0,
-            failures_max,
+            failures_max: limits.auth_attempts_max,
+            requests: 0,
+            requests_max: limits.auth_requests_max,
         }
     }
 
@@ -248,6 +294,11 @@ impl AuthServer {
         out: &mut Outbox,
         events: &mut impl Extend<Event>,
     ) -> Result<Taken, PeerFault> {
+        self.requests += 1;
+        let requests_max = self.requests_max;
+        if self.requests > requests_max && !self.is_done() {
+            return Err(PeerFault::AskedForAuthTooOften { requests_max });
+        }
         match (&self.state, message) {
             (_, Message::ServiceRequest(service)) => self.on_service_request(*service, out),
             (ServerState::ExpectRequest, Message::UserauthRequest(request)) => {
@@ -342,7 +393,7 @@ impl AuthServer {
             });
         }
         out.send(&Message::UserauthFailure(UserauthFailure {
-            methods: NameList(METHODS),
+            methods: NameList(self.methods.names()),
             partial_success: false,
         }));
         Ok(Taken::Yes)
@@ -354,7 +405,8 @@ fn question(
     request: &UserauthRequest<'_>,
     session_id: &ExchangeHash,
 ) -> Option<(AuthQuestion, Asked)> {
-    let user = std::str::from_utf8(request.user).ok()?.to_owned();
+    let user = Some(request.user).filter(|user| user.len() <= UserauthRequest::USER_BYTES_MAX)?;
+    let user = std::str::from_utf8(user).ok()?.to_owned();
     if request.service != SSH_CONNECTION {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use super::event::{Event, ReceivedRequest};
+use super::event::{Event, Opaque, ReceivedRequest};
 use super::outbox::Outbox;
 use super::{ApiMisuse, Limits, PeerFault};
 use crate::msg::names::SESSION;
@@ -579,7 +579,7 @@ impl Channels {
             events.extend([Event::DataReceived {
                 channel,
                 code,
-                data: data.to_vec(),
+                data: Opaque(data.to_vec()),
             }]);
         }
         Ok(())

@@ -88,6 +88,10 @@ pub struct Limits {
     pub requests_in_flight_max: usize,
     /// Failed authentication requests. RFC 4252 §4 suggests 20.
     pub auth_attempts_max: u32,
+    /// Requests for a service or a login before the login, those that cost nothing included.
+    pub auth_requests_max: u32,
+    /// Bytes of banners before the login, as a client.
+    pub banner_bytes_max: usize,
     /// From the start of the connection to a successful authentication, as a server. RFC 4252 §4
     /// suggests 10 minutes; OpenSSH takes 2, and so do we.
     pub auth_time_max: Duration,
@@ -108,6 +112,8 @@ impl Default for Limits {
             channels_max: 1_024,
             requests_in_flight_max: 256,
             auth_attempts_max: 20,
+            auth_requests_max: 200,
+            banner_bytes_max: 1 << 20,
             auth_time_max: Duration::from_secs(120),
             kex_time_max: Duration::from_secs(120),
             held_bytes_max: 1 << 20,

@@ -76,7 +76,7 @@ pub enum Event {
         /// `None` for the normal stream, else the extended data code; 1 is stderr.
         code: Option<u32>,
         /// The bytes.
-        data: Vec<u8>,
+        data: Opaque,
     },
     /// The peer has no more data.
     EofReceived(LocalChannelId),
@@ -159,9 +159,26 @@ pub struct AuthAnswer {
     pub banner: Option<String>,
 }
 
-/// A channel request that outlives the packet it came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Bytes that may be keystrokes or worse: only their number prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Opaque(pub Vec<u8>);
+
+impl std::fmt::Debug for Opaque {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// A channel request that outlives the packet it came in. It may hold a variable's value, and
+/// prints no more than its type.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReceivedRequest(pub(super) Vec<u8>);
+
+impl std::fmt::Debug for ReceivedRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.get().name())
+    }
+}
 
 impl ReceivedRequest {
     /// The request. It was decoded once before, so that the second time cannot fail.
@@ -182,6 +199,8 @@ impl ReceivedRequest {
 pub enum End {
     /// We left.
     WeDisconnected,
+    /// Our side came to an end by a panic, in a callback most likely.
+    WeFailed,
     /// The peer said that it leaves.
     PeerDisconnected {
         /// Why, for machines.
@@ -199,6 +218,7 @@ impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::WeDisconnected => f.write_str("we disconnected"),
+            Self::WeFailed => f.write_str("our side of the connection panicked"),
             Self::PeerDisconnected {
                 reason,
                 description,

@@ -15,6 +15,12 @@ use crate::wire::DecodeError;
 /// rule and a report can print the clause.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PeerFault {
+    /// It asked to be let in over and over, at no cost to it.
+    #[error("sent more than {requests_max} requests before its login")]
+    AskedForAuthTooOften {
+        /// The limit.
+        requests_max: u32,
+    },
     /// It asked for a service other than `ssh-userauth`.
     #[error("asked for service {name:?}, which does not exist here")]
     AskedForUnknownService {
@@ -35,6 +41,12 @@ pub enum PeerFault {
     FailedAuthTooOften {
         /// The limit.
         attempts_max: u32,
+    },
+    /// It sent banners without end before its verdict.
+    #[error("sent more than {banner_bytes_max} bytes of banners")]
+    FloodedBanners {
+        /// The limit in bytes.
+        banner_bytes_max: usize,
     },
     /// It has more requests under way on one channel than we keep.
     #[error("sent more than {requests_max} requests on a channel without waiting for replies")]
@@ -131,7 +143,7 @@ pub enum PeerFault {
         error: DecodeError,
     },
     /// A message arrived that this state does not accept.
-    #[error("sent {got} where only {expected:?} is allowed")]
+    #[error("sent {got} where {} is allowed", allowed(expected))]
     SentOutOfTurn {
         /// What arrived.
         got: MessageId,
@@ -152,6 +164,14 @@ pub enum PeerFault {
     },
 }
 
+/// `only [KEXINIT(20)]`, or `nothing of the kind`.
+fn allowed(expected: &[MessageId]) -> String {
+    match expected {
+        [] => "nothing of the kind".to_owned(),
+        expected => format!("only {expected:?}"),
+    }
+}
+
 impl PeerFault {
     /// The clause that makes this a fault, as printed in reports.
     #[must_use]
@@ -159,12 +179,13 @@ impl PeerFault {
         match self {
             Self::AskedForUnknownService { .. } => "RFC 4253 §10",
             Self::AskedTooMuchDuringKex { .. }
+            | Self::FloodedBanners { .. }
             | Self::FloodedRequests { .. }
             | Self::TookTooLongToExchangeKeys { .. } => "our limit",
             Self::ChangedHostKey => "our rule",
-            Self::FailedAuthTooOften { .. } | Self::TookTooLongToAuthenticate { .. } => {
-                "RFC 4252 §4"
-            }
+            Self::AskedForAuthTooOften { .. }
+            | Self::FailedAuthTooOften { .. }
+            | Self::TookTooLongToAuthenticate { .. } => "RFC 4252 §4",
             Self::OfferedNoCommon { .. }
             | Self::SentDuringKex { .. }
             | Self::SentOutOfTurn { .. } => "RFC 4253 §7.1",
@@ -190,7 +211,9 @@ impl PeerFault {
     pub fn disconnect_reason(&self) -> DisconnectReason {
         match self {
             Self::AskedForUnknownService { .. } => DisconnectReason::SERVICE_NOT_AVAILABLE,
-            Self::FailedAuthTooOften { .. } | Self::TookTooLongToAuthenticate { .. } => {
+            Self::AskedForAuthTooOften { .. }
+            | Self::FailedAuthTooOften { .. }
+            | Self::TookTooLongToAuthenticate { .. } => {
                 DisconnectReason::NO_MORE_AUTH_METHODS_AVAILABLE
             }
             Self::SentBadIdent(_) => DisconnectReason::PROTOCOL_VERSION_NOT_SUPPORTED,
@@ -203,6 +226,7 @@ impl PeerFault {
             | Self::OfferedNoCommon { .. }
             | Self::SentDuringStrictKex { .. } => DisconnectReason::KEY_EXCHANGE_FAILED,
             Self::AskedTooMuchDuringKex { .. }
+            | Self::FloodedBanners { .. }
             | Self::FloodedRequests { .. }
             | Self::OverranPacketMax { .. }
             | Self::OverranWindow { .. }

@@ -21,10 +21,12 @@ mod outbox;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-pub use auth::Credential;
+pub use auth::{AuthMethods, Credential};
 pub use channels::{DATA_PACKET_BYTES_MAX, LocalChannelId, WINDOW_BYTES_MAX, WINDOW_BYTES_MIN};
 pub use config::{Config, Limits, RekeyPolicy, Role};
-pub use event::{AuthAnswer, AuthQuestion, End, Event, Output, Password, Proof, ReceivedRequest};
+pub use event::{
+    AuthAnswer, AuthQuestion, End, Event, Opaque, Output, Password, Proof, ReceivedRequest,
+};
 pub use fault::{ApiMisuse, PeerFault};
 
 use auth::{AuthClient, AuthServer, Taken};
@@ -104,8 +106,8 @@ impl Engine {
                 }),
                 kex,
                 auth: match is_server {
-                    true => Auth::Server(AuthServer::new(config.limits.auth_attempts_max)),
-                    false => Auth::Client(AuthClient::new()),
+                    true => Auth::Server(AuthServer::new(&config.limits)),
+                    false => Auth::Client(AuthClient::new(config.limits.banner_bytes_max)),
                 },
                 channels: Channels::new(config.accepts_sessions, is_server, config.limits),
                 events: VecDeque::new(),
@@ -229,6 +231,13 @@ impl Engine {
         match &mut self.core.auth {
             Auth::Client(auth) => auth.request(user, credential, &session_id, &mut self.core.out),
             Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
+        }
+    }
+
+    /// As a server, says which methods can lead to a login; until then, both.
+    pub fn set_auth_methods(&mut self, methods: AuthMethods) {
+        if let Auth::Server(auth) = &mut self.core.auth {
+            auth.methods = methods;
         }
     }
 

@@ -1,5 +1,7 @@
 //! Messages of the connection protocol (RFC 4254).
 
+use std::fmt;
+
 use super::transport::Service;
 use crate::wire::{DecodeError, Reader, Writer};
 
@@ -209,12 +211,20 @@ impl ChannelWindowAdjust {
 pub const DATA_BYTES_MAX: usize = 262_144;
 
 /// `SSH_MSG_CHANNEL_DATA` (94) (RFC 4254 §5.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChannelData<'a> {
     /// The recipient's number.
     pub recipient_channel: u32,
     /// The bytes.
     pub data: &'a [u8],
+}
+
+impl fmt::Debug for ChannelData<'_> {
+    /// The bytes may be keystrokes: only their number prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (channel, bytes) = (self.recipient_channel, self.data.len());
+        write!(f, "ChannelData({bytes} bytes on {channel})")
+    }
 }
 
 impl<'a> ChannelData<'a> {
@@ -239,7 +249,7 @@ impl<'a> ChannelData<'a> {
 }
 
 /// `SSH_MSG_CHANNEL_EXTENDED_DATA` (95): data of another stream, 1 being stderr (RFC 4254 §5.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChannelExtendedData<'a> {
     /// The recipient's number.
     pub recipient_channel: u32,
@@ -247,6 +257,17 @@ pub struct ChannelExtendedData<'a> {
     pub code: u32,
     /// The bytes.
     pub data: &'a [u8],
+}
+
+impl fmt::Debug for ChannelExtendedData<'_> {
+    /// The bytes may be secret: only their number prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (channel, code, bytes) = (self.recipient_channel, self.code, self.data.len());
+        write!(
+            f,
+            "ChannelExtendedData({bytes} bytes of stream {code} on {channel})"
+        )
+    }
 }
 
 impl<'a> ChannelExtendedData<'a> {

@@ -47,10 +47,13 @@ pub enum AuthMethod<'a> {
 }
 
 impl<'a> UserauthRequest<'a> {
-    /// Our bound, in bytes; OpenSSH takes longer ones and refuses them.
+    /// Longest user name that is looked at, in bytes. Our bound; longer ones are read and refused.
     pub const USER_BYTES_MAX: usize = 4_096;
-    /// Our bound, in bytes; OpenSSH's is the same.
+    /// Longest password that is looked at, in bytes. Our bound and OpenSSH's; longer ones are read
+    /// and refused.
     pub const PASSWORD_BYTES_MAX: usize = 1_024;
+    /// What a packet can hold, in bytes.
+    const TEXT_BYTES_MAX: usize = 262_144;
     /// Our bound for keys and signatures, in bytes.
     pub const BLOB_BYTES_MAX: usize = 32_768;
 
@@ -61,7 +64,7 @@ impl<'a> UserauthRequest<'a> {
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(body);
         let message = Self {
-            user: r.string("user name", Self::USER_BYTES_MAX)?,
+            user: r.string("user name", Self::TEXT_BYTES_MAX)?,
             service: r.name("service name", Service::NAME_BYTES_MAX)?,
             method: AuthMethod::decode(&mut r)?,
         };
@@ -140,9 +143,9 @@ impl<'a> AuthMethod<'a> {
 
     fn decode_password(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let changes = r.bool("changes password")?;
-        let password = r.string("password", UserauthRequest::PASSWORD_BYTES_MAX)?;
+        let password = r.string("password", UserauthRequest::TEXT_BYTES_MAX)?;
         let new_password = match changes {
-            true => Some(r.string("new password", UserauthRequest::PASSWORD_BYTES_MAX)?),
+            true => Some(r.string("new password", UserauthRequest::TEXT_BYTES_MAX)?),
             false => None,
         };
         Ok(Self::Password {

@@ -136,6 +136,7 @@ impl Driver {
     where
         S: AsyncRead + AsyncWrite + Send,
     {
+        let _finish = Finish(Arc::clone(&self.shared));
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut buffer = vec![0; READ_BYTES];
         let mut has_handles = true;
@@ -176,7 +177,6 @@ impl Driver {
             }
         }
         jobs.close();
-        let shared = Arc::clone(&self.shared);
         let last_words = std::mem::take(&mut self.pending);
         drop(self);
         let _ = tokio::time::timeout(LINGER, async {
@@ -186,7 +186,6 @@ impl Driver {
             std::io::Result::Ok(())
         })
         .await;
-        shared.is_finished.send_replace(true);
     }
 
     /// Leaves, once what was written is sent.
@@ -280,7 +279,7 @@ impl Driver {
                 channel,
                 code,
                 data,
-            } => self.on_data(channel, code, data),
+            } => self.on_data(channel, code, data.0),
             Event::EofReceived(channel) => {
                 self.update(channel, |state| state.is_finished = true);
             }
@@ -325,6 +324,7 @@ impl Driver {
             drop(done.send(Err(misuse.into())));
             return;
         }
+        self.engine.set_auth_methods(policy.methods());
         self.policy = Some((policy, done));
         self.consult_policy();
     }
@@ -375,9 +375,31 @@ impl Driver {
             offers.is_over = true;
         });
         // What was sealed last, our DISCONNECT above all, still goes out.
-        while let Output::Transmit(bytes) = self.engine.poll_output(usize::MAX) {
-            self.pending.extend(bytes);
+        loop {
+            match self.engine.poll_output(usize::MAX) {
+                Output::Transmit(bytes) => self.pending.extend(bytes),
+                Output::Event(_) => {}
+                Output::Wait(_) => return,
+            }
         }
+    }
+}
+
+impl Drop for Driver {
+    /// A callback that panicked took this task with it: nobody may wait for it any longer.
+    fn drop(&mut self) {
+        if self.shared.end.get().is_none() {
+            self.on_end(End::WeFailed);
+        }
+    }
+}
+
+/// Says that the task is over, however it ended.
+struct Finish(Arc<Shared>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.is_finished.send_replace(true);
     }
 }
 

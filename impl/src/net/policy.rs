@@ -1,7 +1,7 @@
 //! Who may log in: the callbacks of a server program.
 
 use crate::crypto::PublicKey;
-use crate::engine::{AuthAnswer, AuthQuestion, Password, Proof};
+use crate::engine::{AuthAnswer, AuthMethods, AuthQuestion, Password, Proof};
 
 type OnPublickey = Box<dyn FnMut(&str, &PublicKey, bool) -> bool + Send>;
 type OnPassword = Box<dyn FnMut(&str, &Password) -> bool + Send>;
@@ -95,6 +95,14 @@ impl AuthPolicy {
     ) -> Self {
         self.none = Some(Box::new(callback));
         self
+    }
+
+    /// What may lead to a login.
+    pub(super) fn methods(&self) -> AuthMethods {
+        AuthMethods {
+            publickey: self.publickey.is_some(),
+            password: self.password.is_some(),
+        }
     }
 
     /// The answer, and whether a yes means that the user is in.

@@ -210,20 +210,25 @@ fn winsize(size: TerminalSize) -> Option<Size> {
 
 async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<Exit>, Error> {
     let child = &mut group.child;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (stdin, mut stdout, mut stderr) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let signals = group.signals();
     let speak = async {
         tokio::try_join!(
-            pump_out(channel, None, stdout),
-            pump_out(channel, Some(ChannelExtendedData::STDERR), stderr),
+            pump_out(channel, None, stdout.as_mut()),
+            pump_out(channel, Some(ChannelExtendedData::STDERR), stderr.as_mut()),
         )?;
         group.wait().await.map(Some)
     };
-    tokio::select! {
+    let exit = tokio::select! {
         exit = speak => exit,
         () = pump_in(channel, stdin) => Ok(None),
         () = obey(channel, |_| {}, |signal| signals.send(signal)) => Ok(None),
-    }
+    };
+    // Open until the program has ended: its last words must not kill it by `PIPE`.
+    group.child.stdout = stdout;
+    group.child.stderr = stderr;
+    exit
 }
 
 async fn attend_terminal(

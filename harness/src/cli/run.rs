@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::RunArgs;
 use super::prepare::Request;
 use super::{Exit, Stop, places};
+use crate::peer::container;
 use crate::report::files::Files;
 use crate::report::record::Record;
 use crate::report::terminal::Terminal;
@@ -31,10 +32,10 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         log_to_stderr();
     }
     let request = Request::read(args)?;
-    let interrupt = Interrupt::on_signals()
+    let interrupt = Interrupt::on_signals(|| drop(container::remove_own()))
         .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;
     let (sender, events) = mpsc::channel();
-    thread::scope(|scope| {
+    let ended = thread::scope(|scope| {
         let running = scope.spawn(|| conduct(args, &request, &interrupt, sender));
         let told = listen(args, &request.catalogue, &events);
         let tally = running
@@ -46,14 +47,23 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         } else {
             Exit::of(&tally)
         })
-    })
+    });
+    leave_nothing_behind(ended)
+}
+
+/// Sees to it that no container outlives the run, however that ended.
+fn leave_nothing_behind(ended: Result<Exit, Stop>) -> Result<Exit, Stop> {
+    let Err(broken) = container::remove_own() else {
+        return ended;
+    };
+    let exit = match ended? {
+        Exit::AsExpected => Exit::Environment,
+        worse => worse,
+    };
+    Err(Stop::because_of(exit, broken))
 }
 
 /// Everything that happens, told by events.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the reports end when the sender is dropped"
-)]
 fn conduct(
     args: &RunArgs,
     request: &Request,
@@ -75,7 +85,10 @@ fn conduct(
         interrupt: interrupt.clone(),
     };
     let run_case: Arc<Play> = Arc::new(move |case, deadline| play(case, &cast, deadline));
-    Ok(execute(&plan, &options, &run_case, &events))
+    let tally = execute(&plan, &options, &run_case, &events);
+    // The reports are written while the peers go down, lest one that hangs keeps them from it.
+    drop(events);
+    Ok(tally)
 }
 
 fn one_at_a_time(cast: &Cast) -> BTreeSet<String> {

@@ -16,7 +16,7 @@ use super::event::{Case, Event, Tally};
 use super::interrupt::Interrupt;
 use super::plan::Plan;
 use crate::peer::Broken;
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Verdict};
 
 /// How a plan is run.
 #[derive(Debug, Clone)]
@@ -127,6 +127,10 @@ fn wait(result: &mpsc::Receiver<Outcome>, options: &Options, started: Instant) -
     let mut stopping = false;
     loop {
         match result.recv_timeout(INTERRUPT_POLL) {
+            // Ctrl-C reaches the programs of a case too: what goes wrong from then on says nothing.
+            Ok(outcome) if options.interrupt.is_raised() && outcome.verdict != Verdict::Pass => {
+                return Ended::Stopped;
+            }
             Ok(outcome) => return Ended::With(outcome),
             Err(RecvTimeoutError::Timeout) => {}
             // The sender lives as long as the thread and panics are caught before it.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use minissh::trace::TraceEntry;
 use serde::{Deserialize, Serialize};
 
+use crate::requirement::Level;
+
 /// How a case ended for its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,6 +21,18 @@ pub enum Verdict {
     Unsupported,
     /// Our side or the environment failed; says nothing about the subject.
     Broken,
+}
+
+impl Verdict {
+    /// What a missed demand amounts to, by how binding the requirement is.
+    #[must_use]
+    pub fn of_a_miss(level: Level) -> Self {
+        match level {
+            Level::May => Self::Pass,
+            Level::Should => Self::Deviation,
+            Level::Must | Level::Security => Self::Fail,
+        }
+    }
 }
 
 /// Why a case is not a plain pass.
@@ -60,4 +74,37 @@ pub struct Outcome {
     pub logs: Vec<Log>,
     /// Wall-clock time, for display only.
     pub took: Duration,
+}
+
+impl Outcome {
+    /// A verdict with nothing collected yet.
+    #[must_use]
+    pub fn new(verdict: Verdict, failure: Option<Failure>) -> Self {
+        Self {
+            verdict,
+            failure,
+            notes: Vec::new(),
+            trace: Vec::new(),
+            logs: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// A plain pass.
+    #[must_use]
+    pub fn passed() -> Self {
+        Self::new(Verdict::Pass, None)
+    }
+
+    /// A demand of that level was missed; of a MAY that is only noted.
+    #[must_use]
+    pub fn missed(level: Level, failure: Failure) -> Self {
+        match Verdict::of_a_miss(level) {
+            Verdict::Pass => Self {
+                notes: vec![format!("`{}`: {}", failure.step, failure.actual)],
+                ..Self::passed()
+            },
+            verdict => Self::new(verdict, Some(failure)),
+        }
+    }
 }

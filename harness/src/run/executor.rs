@@ -96,10 +96,7 @@ fn run_watched(case: &Arc<Case>, options: &Options, play: &Arc<Play>) -> Option<
         Ok(_) => wait(&result, options, started),
         Err(error) => Ended::With(broken(
             "starting a thread for the case",
-            &Broken {
-                what: error.to_string(),
-                hint: Some("run fewer cases at a time with --jobs".to_owned()),
-            },
+            &Broken::new(error.to_string()).hint("run fewer cases at a time with --jobs"),
         )),
     };
     let mut outcome = match ended {
@@ -170,18 +167,10 @@ fn run_caught(case: &Case, deadline: Duration, play: &Play) -> Outcome {
 }
 
 fn overstayed(limit: Duration) -> Outcome {
-    broken(
-        "waiting for the case to end",
-        &Broken {
-            what: format!(
-                "it did not end within {} s and was left behind",
-                limit.as_secs()
-            ),
-            hint: Some(
-                "give it more time with --timeout, or look for a peer that hangs".to_owned(),
-            ),
-        },
-    )
+    let limit = limit.as_secs();
+    let what = format!("it did not end within {limit} s and was left behind");
+    let hint = "give it more time with --timeout, or look for a peer that hangs";
+    broken("waiting for the case to end", &Broken::new(what).hint(hint))
 }
 
 /// The cases that are still to run, and the peers that are taken.

@@ -12,7 +12,6 @@
 
 pub mod event;
 pub mod executor;
-mod fixture_key;
 pub mod interrupt;
 mod judge;
 mod output;
@@ -25,7 +24,6 @@ mod stall;
 pub mod wire;
 
 use crate::peer::Broken;
-use crate::scenario::Level;
 use crate::verdict::{Failure, Outcome, Verdict};
 
 /// The id of the implementation that is in this repository and takes part in every pair.
@@ -37,37 +35,12 @@ pub const SCRIPTED: &str = "scripted";
 /// What our side or the environment failed at, as the outcome of a case.
 #[must_use]
 pub fn broken(step: &str, broken: &Broken) -> Outcome {
-    Outcome {
-        verdict: Verdict::Broken,
-        failure: Some(Failure {
-            line: None,
-            step: step.to_owned(),
-            expected: "our side and the environment to work".to_owned(),
-            actual: broken.what.clone(),
-            hint: broken.hint.clone(),
-        }),
-        ..passed()
-    }
-}
-
-/// A plain pass with nothing collected yet.
-fn passed() -> Outcome {
-    Outcome {
-        verdict: Verdict::Pass,
-        failure: None,
-        notes: Vec::new(),
-        trace: Vec::new(),
-        logs: Vec::new(),
-        took: std::time::Duration::ZERO,
-    }
-}
-
-/// What a missed demand amounts to, by how binding the requirement is.
-#[must_use]
-pub fn missed(level: Level) -> Verdict {
-    match level {
-        Level::May => Verdict::Pass,
-        Level::Should => Verdict::Deviation,
-        Level::Must | Level::Security => Verdict::Fail,
-    }
+    let failure = Failure {
+        line: None,
+        step: step.to_owned(),
+        expected: "our side and the environment to work".to_owned(),
+        actual: broken.what.clone(),
+        hint: broken.hint.clone(),
+    };
+    Outcome::new(Verdict::Broken, Some(failure))
 }

@@ -91,18 +91,18 @@ pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -
     let began = Instant::now();
     let link = match Link::new(stream, Arc::clone(&setup.clock)) {
         Ok(link) => link,
-        Err(broken) => return outcome_of_broken(&broken, None, began),
+        Err(broken) => return outcome_of_broken(&broken, None),
     };
     let mut endpoint = Endpoint::new(role, setup, link);
     let mut notes = Vec::new();
     let mut outcome = match play_steps(&mut endpoint, scenario, &mut notes) {
-        Ok(Missed::Nothing) => outcome(Verdict::Pass, None, began),
-        Ok(Missed::Close(failure)) => outcome(Verdict::Deviation, Some(failure), began),
-        Err((step, Stop::Fault(fault))) => judge(scenario.level, fault.at(step), &mut notes, began),
-        Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step), began),
+        Ok(Missed::Nothing) => Outcome::passed(),
+        Ok(Missed::Close(failure)) => Outcome::new(Verdict::Deviation, Some(failure)),
+        Err((step, Stop::Fault(fault))) => Outcome::missed(scenario.level, fault.at(step)),
+        Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step)),
     };
     endpoint.farewell();
-    outcome.notes = notes;
+    outcome.notes.splice(0..0, notes);
     outcome.trace = endpoint.link.into_trace();
     outcome.took = began.elapsed();
     outcome
@@ -160,7 +160,7 @@ impl Stop {
     }
 
     fn broken(what: String) -> Self {
-        Self::Broken(Broken { what, hint: None })
+        Self::Broken(Broken::new(what))
     }
 }
 
@@ -224,34 +224,7 @@ impl fmt::Display for Demand<'_> {
     }
 }
 
-/// A miss by the level of the requirement.
-fn judge(level: Level, failure: Failure, notes: &mut Vec<String>, began: Instant) -> Outcome {
-    match level {
-        Level::Must | Level::Security => outcome(Verdict::Fail, Some(failure), began),
-        Level::Should => outcome(Verdict::Deviation, Some(failure), began),
-        Level::May => {
-            notes.push(format!(
-                "line {}: {}",
-                failure.line.unwrap_or_default(),
-                failure.actual
-            ));
-            outcome(Verdict::Pass, None, began)
-        }
-    }
-}
-
-fn outcome(verdict: Verdict, failure: Option<Failure>, began: Instant) -> Outcome {
-    Outcome {
-        verdict,
-        failure,
-        notes: Vec::new(),
-        trace: Vec::new(),
-        logs: Vec::new(),
-        took: began.elapsed(),
-    }
-}
-
-fn outcome_of_broken(broken: &Broken, step: Option<&Step>, began: Instant) -> Outcome {
+fn outcome_of_broken(broken: &Broken, step: Option<&Step>) -> Outcome {
     let failure = Failure {
         line: step.map(|step| step.line),
         step: step.map_or_else(
@@ -262,5 +235,5 @@ fn outcome_of_broken(broken: &Broken, step: Option<&Step>, began: Instant) -> Ou
         actual: broken.what.clone(),
         hint: broken.hint.clone(),
     };
-    outcome(Verdict::Broken, Some(failure), began)
+    Outcome::new(Verdict::Broken, Some(failure))
 }

@@ -135,12 +135,10 @@ impl Engine {
             let address = network.ip_address.as_ref()?.parse().ok()?;
             Some((address, network.gateway.as_ref()?.parse().ok()?))
         };
-        networks.values().find_map(both).ok_or_else(|| Broken {
-            what: format!(
-                "container {} is in no network with a gateway",
-                container.id()
-            ),
-            hint: Some("the engine's default network must be a bridge".to_owned()),
+        networks.values().find_map(both).ok_or_else(|| {
+            let id = container.id();
+            Broken::new(format!("container {id} is in no network with a gateway"))
+                .hint("the engine's default network must be a bridge")
         })
     }
 
@@ -267,9 +265,8 @@ pub fn remove_own() -> Result<(), Broken> {
     let own = run_label();
     let removed = remove_containers(&engine.docker, |run| run == own);
     let removed = engine.runtime.block_on(removed);
-    removed.map(|_| ()).map_err(|e| Broken {
-        hint: Some("`sshdrill clean` tries again".to_owned()),
-        ..broken("cannot remove the containers of this run", &e)
+    removed.map(|_| ()).map_err(|e| {
+        broken("cannot remove the containers of this run", &e).hint("`sshdrill clean` tries again")
     })
 }
 
@@ -376,10 +373,7 @@ impl From<NoEngine> for Broken {
                 "install and start a container engine (Debian: docker.io), or set DOCKER_HOST",
             ),
         };
-        Self {
-            what: format!("cannot reach a container engine: {why}"),
-            hint: Some(hint.to_owned()),
-        }
+        Self::new(format!("cannot reach a container engine: {why}")).hint(hint)
     }
 }
 
@@ -390,8 +384,5 @@ fn broken(what: &str, e: &dyn StdError) -> Broken {
         words = format!("{words}: {error}");
         cause = error.source();
     }
-    Broken {
-        what: words,
-        hint: None,
-    }
+    Broken::new(words)
 }

@@ -2,7 +2,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fake;
-use crate::run::passed;
 use crate::verdict::Verdict;
 
 fn plan_of(names: &[&str]) -> Plan {
@@ -51,7 +50,7 @@ fn run(
 fn a_panic_breaks_its_case_and_no_other() {
     let (tally, verdicts) = run(&["a/calm", "b/panics", "c/calm"], &options(), |case, _| {
         assert!(case.scenario.name != "b/panics", "out of cheese");
-        passed()
+        Outcome::passed()
     });
     let expected = [
         ("a/calm".to_owned(), Verdict::Pass),
@@ -80,7 +79,7 @@ fn a_case_that_hangs_is_left_behind() {
         if case.scenario.name == "a/hangs" {
             thread::sleep(fake::LONG);
         }
-        passed()
+        Outcome::passed()
     });
     assert_eq!(
         tally,
@@ -104,7 +103,7 @@ fn a_peer_that_takes_one_at_a_time_gets_one_at_a_time() {
         assert_eq!(PLAYING.fetch_add(1, Ordering::SeqCst), 0);
         thread::sleep(Duration::from_millis(5));
         PLAYING.fetch_sub(1, Ordering::SeqCst);
-        passed()
+        Outcome::passed()
     });
     assert_eq!(tally.pass, 4);
 }
@@ -119,7 +118,7 @@ fn an_interrupted_run_ends_early_and_says_what_it_knows() {
     let interrupt = options.interrupt.clone();
     let (tally, verdicts) = run(&["a/a", "b/b", "c/c"], &options, move |_, _| {
         interrupt.raise();
-        passed()
+        Outcome::passed()
     });
     assert_eq!((tally.total(), verdicts.len()), (1, 1));
 }

@@ -23,6 +23,7 @@ use crate::requirement::Catalogue;
 use crate::run::event::{Event, Tally};
 use crate::run::executor::{Options, Play, execute};
 use crate::run::interrupt::Interrupt;
+use crate::run::panics;
 use crate::run::plan::Plan;
 use crate::run::play::{Cast, play};
 
@@ -31,6 +32,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if args.verbose {
         log_to_stderr();
     }
+    panics::collect(args.verbose);
     let request = Request::read(args)?;
     let interrupt = Interrupt::on_signals(|| drop(container::remove_own()))
         .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;

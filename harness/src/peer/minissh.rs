@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use minissh::crypto::{PublicKey, SigningKey, from_seed};
@@ -239,10 +239,14 @@ impl Server {
             trace: Arc::clone(&trace),
             log: Arc::clone(&log),
         };
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(shared.serve(&listener, seed, is_stopped));
-            runtime.shutdown_background();
-        });
+        // The name says whose panic it is.
+        let thread = thread::Builder::new()
+            .name(thread::current().name().unwrap_or_default().to_owned())
+            .spawn(move || {
+                runtime.block_on(shared.serve(&listener, seed, is_stopped));
+                runtime.shutdown_background();
+            })
+            .map_err(|error| Broken::while_doing("cannot start a thread", error))?;
         Ok(Self {
             addr,
             trace,
@@ -255,7 +259,7 @@ impl Server {
     fn wind_up(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server's thread has been printed, and shows in what the case saw.
+            // A panic of the server's thread was seen to when it happened.
             let _ = thread.join();
         }
     }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::broken;
 use super::event::{Case, Event, Tally};
 use super::interrupt::Interrupt;
+use super::panics::{Watch, words};
 use super::plan::Plan;
 use crate::peer::Broken;
 use crate::verdict::{Outcome, Verdict};
@@ -90,7 +91,7 @@ fn run_watched(case: &Arc<Case>, options: &Options, play: &Arc<Play>) -> Option<
     let (done, result) = mpsc::channel();
     let (case, play, deadline) = (Arc::clone(case), Arc::clone(play), options.deadline);
     let spawned = thread::Builder::new()
-        .name(format!("{} {}", case.scenario.name, case.pairing))
+        .name(thread_name(&case))
         .spawn(move || drop(done.send(run_caught(&case, deadline, &*play))));
     let ended = match spawned {
         Ok(_) => wait(&result, options, started),
@@ -149,21 +150,44 @@ fn wait(result: &mpsc::Receiver<Outcome>, options: &Options, started: Instant) -
 }
 
 fn run_caught(case: &Case, deadline: Duration, play: &Play) -> Outcome {
+    let watch = Watch::of(&thread_name(case));
     // Nothing the case touched is looked at again except through locks that tell of the panic.
-    catch_unwind(AssertUnwindSafe(|| play(case, deadline))).unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "something that is not text".to_owned());
-        broken(
-            "running the case",
-            &Broken {
-                what: format!("the harness or an implementation inside it panicked: {said}"),
-                hint: Some("RUST_BACKTRACE=1 with the command below shows where".to_owned()),
-            },
-        )
-    })
+    let caught = catch_unwind(AssertUnwindSafe(|| play(case, deadline)));
+    let mut panics = watch.ended();
+    match caught {
+        Ok(outcome) if panics.is_empty() => outcome,
+        // One of the threads beside this one.
+        Ok(outcome) => {
+            let Outcome {
+                mut notes, failure, ..
+            } = outcome;
+            notes.extend(failure.map(|failure| format!("the case saw: {}", failure.actual)));
+            Outcome {
+                trace: outcome.trace,
+                logs: outcome.logs,
+                notes,
+                ..panicked(&panics)
+            }
+        }
+        Err(payload) => {
+            if panics.is_empty() {
+                panics.push(words(&*payload).to_owned());
+            }
+            panicked(&panics)
+        }
+    }
+}
+
+fn panicked(panics: &[String]) -> Outcome {
+    let panics = panics.join("\nand: ");
+    let what = format!("the harness or an implementation inside it panicked: {panics}");
+    let hint = "RUST_BACKTRACE=1 with the command below shows the way there";
+    broken("running the case", &Broken::new(what).hint(hint))
+}
+
+/// All threads of a case are called so.
+fn thread_name(case: &Case) -> String {
+    format!("{} {}", case.scenario.name, case.pairing)
 }
 
 fn overstayed(limit: Duration) -> Outcome {

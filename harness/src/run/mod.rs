@@ -16,6 +16,7 @@ pub mod interrupt;
 mod judge;
 mod output;
 pub mod pair;
+pub mod panics;
 pub mod plan;
 pub mod play;
 mod redact;

@@ -67,7 +67,19 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
     // Enough for every client to go all the way.
     let job = ClientJob::idle(addr, case.seed, deadline);
     thread::scope(|scope| {
-        let connecting = scope.spawn(|| client.connect(&job));
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        let connecting = thread::Builder::new()
+            .name(name)
+            .spawn_scoped(scope, || client.connect(&job));
+        let connecting = match connecting {
+            Ok(connecting) => connecting,
+            Err(error) => {
+                return broken(
+                    "starting a thread for the client",
+                    &Broken::new(error.to_string()),
+                );
+            }
+        };
         let accepted = accept(&listener, deadline, || connecting.is_finished());
         // From here on a client that tries once more is refused at once and does not hang.
         drop(listener);

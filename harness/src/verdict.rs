@@ -70,6 +70,8 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// The trace as recorded by our endpoint in this case.
     pub trace: Vec<TraceEntry>,
+    /// How much of the trace there was when the verdict fell; `None` when all of it.
+    pub decided_at: Option<usize>,
     /// Texts collected from the peers.
     pub logs: Vec<Log>,
     /// Wall-clock time, for display only.
@@ -85,6 +87,7 @@ impl Outcome {
             failure,
             notes: Vec::new(),
             trace: Vec::new(),
+            decided_at: None,
             logs: Vec::new(),
             took: Duration::ZERO,
         }

@@ -75,6 +75,11 @@ impl Link {
         })
     }
 
+    /// How many entries the trace has so far.
+    pub(super) fn trace_len(&self) -> usize {
+        self.trace.len()
+    }
+
     pub(super) fn into_trace(self) -> Vec<TraceEntry> {
         self.trace
     }

@@ -101,6 +101,7 @@ pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -
         Err((step, Stop::Fault(fault))) => Outcome::missed(scenario.level, fault.at(step)),
         Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step)),
     };
+    outcome.decided_at = Some(endpoint.link.trace_len());
     endpoint.farewell();
     outcome.notes.splice(0..0, notes);
     outcome.trace = endpoint.link.into_trace();

@@ -1,5 +1,6 @@
 //! What a case concluded, and why: the vocabulary that running produces and reporting shows.
 
+use std::fmt;
 use std::time::Duration;
 
 use minissh::trace::TraceEntry;
@@ -48,6 +49,40 @@ pub struct Failure {
     pub actual: String,
     /// What the person at the keyboard could do about it, if we know.
     pub hint: Option<String>,
+}
+
+/// Our side or the environment failed: what, where, and what a person could do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}")]
+pub struct Broken {
+    /// What failed, with the place and the operating system's or engine's words.
+    pub what: String,
+    /// What a person could do about it.
+    pub hint: Option<String>,
+}
+
+impl Broken {
+    /// Nothing that a person could do comes to mind.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            hint: None,
+        }
+    }
+
+    /// An error of something that we were doing.
+    pub fn while_doing(doing: &str, error: impl fmt::Display) -> Self {
+        Self::new(format!("{doing}: {error}"))
+    }
+
+    /// With what a person could do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
 }
 
 /// A named text collected while a case ran: a peer's log, a client's stderr.
@@ -109,5 +144,18 @@ impl Outcome {
             },
             verdict => Self::new(verdict, Some(failure)),
         }
+    }
+
+    /// Our side or the environment failed, which says nothing about the subject.
+    #[must_use]
+    pub fn broken(line: Option<usize>, step: &str, broken: &Broken) -> Self {
+        let failure = Failure {
+            line,
+            step: step.to_owned(),
+            expected: "our side and the environment to work".to_owned(),
+            actual: broken.what.clone(),
+            hint: broken.hint.clone(),
+        };
+        Self::new(Verdict::Broken, Some(failure))
     }
 }

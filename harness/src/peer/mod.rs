@@ -20,6 +20,8 @@ use ::minissh::trace::TraceEntry;
 
 use crate::verdict::Log;
 
+pub use crate::verdict::Broken;
+
 /// Where an implementation comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -241,40 +243,6 @@ pub struct ClientRecord {
     pub logs: Vec<Log>,
     /// Its trace, when the implementation is ours.
     pub trace: Vec<TraceEntry>,
-}
-
-/// Our side or the environment failed: what, where, and what a person could do.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{what}")]
-pub struct Broken {
-    /// What failed, with the place and the operating system's or engine's words.
-    pub what: String,
-    /// What a person could do about it.
-    pub hint: Option<String>,
-}
-
-impl Broken {
-    /// Nothing that a person could do comes to mind.
-    pub fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            hint: None,
-        }
-    }
-
-    /// An error of something that we were doing.
-    pub fn while_doing(doing: &str, error: impl fmt::Display) -> Self {
-        Self::new(format!("{doing}: {error}"))
-    }
-
-    /// With what a person could do.
-    #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
-    }
 }
 
 /// An implementation under test or beside one.

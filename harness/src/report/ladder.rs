@@ -11,8 +11,7 @@ use super::Clauses;
 use super::files::PACKETS;
 use super::record::Record;
 use super::tint::{harmless, tinted, word};
-use crate::run::event::Case;
-use crate::run::{MINISSH, SCRIPTED};
+use crate::run::event::{Case, MINISSH, SCRIPTED};
 use crate::scenario::{Level, Scenario};
 use crate::verdict::{Failure, Outcome};
 

@@ -8,8 +8,7 @@ use owo_colors::OwoColorize;
 
 use super::record::Record;
 use super::tint::{VERDICTS, harmless, mark, tinted, word};
-use crate::run::event::{Case, LeftOut, Pairing, Tally};
-use crate::run::{MINISSH, SCRIPTED};
+use crate::run::event::{Case, LeftOut, MINISSH, Pairing, SCRIPTED, Tally};
 use crate::verdict::Verdict;
 
 /// A case that was planned and did not end.

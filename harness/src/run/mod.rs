@@ -25,23 +25,12 @@ mod stall;
 pub mod wire;
 
 use crate::peer::Broken;
-use crate::verdict::{Failure, Outcome, Verdict};
+use crate::verdict::Outcome;
 
-/// The id of the implementation that is in this repository and takes part in every pair.
-pub const MINISSH: &str = "minissh";
-
-/// The id under which the scripted endpoint appears in pairings.
-pub const SCRIPTED: &str = "scripted";
+pub use event::{MINISSH, SCRIPTED};
 
 /// What our side or the environment failed at, as the outcome of a case.
 #[must_use]
 pub fn broken(step: &str, broken: &Broken) -> Outcome {
-    let failure = Failure {
-        line: None,
-        step: step.to_owned(),
-        expected: "our side and the environment to work".to_owned(),
-        actual: broken.what.clone(),
-        hint: broken.hint.clone(),
-    };
-    Outcome::new(Verdict::Broken, Some(failure))
+    Outcome::broken(None, step, broken)
 }

@@ -18,7 +18,7 @@ use crate::peer::{
     ServerRecord, ServerSetup,
 };
 use crate::scenario::{
-    Act, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Scenario, Step, StepKind,
+    Act, Belief, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Scenario, Step, StepKind,
 };
 use crate::verdict::Outcome;
 
@@ -146,8 +146,12 @@ impl<'a> Script<'a> {
 
     fn take(&mut self, step: &'a Step, act: &'a Act) -> Result<(), Broken> {
         match act {
-            Act::Knows(known_host) => {
-                self.known_host = *known_host;
+            Act::Knows(belief) => {
+                self.known_host = match belief {
+                    Belief::Right => KnownHost::Right,
+                    Belief::Other => KnownHost::Other,
+                    Belief::Unknown => KnownHost::Unknown,
+                };
                 self.knows_step = Some(step);
             }
             Act::Login(login) => {

@@ -13,8 +13,8 @@ use minissh::trace::{Direction, Field, TraceEntry, Traced};
 use super::Clock;
 use super::message::Message;
 use super::packets::{Framing, Half, Unreadable};
-use crate::peer::Broken;
 use crate::scenario::verbs::Verb;
+use crate::verdict::Broken;
 
 /// Most bytes without a line end before the identification. RFC 4253 says 255 for the
 /// identification itself; servers greet at more length.

@@ -24,9 +24,8 @@ use std::time::{Duration, Instant};
 
 use minissh::crypto::SigningKey;
 
-use crate::peer::Broken;
 use crate::scenario::{Closed, Expect, Level, Scenario, Step, StepKind};
-use crate::verdict::{Failure, Outcome, Verdict};
+use crate::verdict::{Broken, Failure, Outcome, Verdict};
 use endpoint::Endpoint;
 use link::Link;
 
@@ -226,15 +225,6 @@ impl fmt::Display for Demand<'_> {
 }
 
 fn outcome_of_broken(broken: &Broken, step: Option<&Step>) -> Outcome {
-    let failure = Failure {
-        line: step.map(|step| step.line),
-        step: step.map_or_else(
-            || "setting up the connection".to_owned(),
-            |s| s.source.clone(),
-        ),
-        expected: "our own side to work".to_owned(),
-        actual: broken.what.clone(),
-        hint: broken.hint.clone(),
-    };
-    Outcome::new(Verdict::Broken, Some(failure))
+    let doing = step.map_or("setting up the connection", |step| &step.source);
+    Outcome::broken(step.map(|step| step.line), doing, broken)
 }

@@ -62,7 +62,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "CLIENT:SERVER")]
     pub(super) pairing: Vec<PairingFilter>,
 
-    /// Say what would run, and run nothing.
+    /// Say what would run, and run nothing; with --json, to programs too.
     #[arg(long)]
     pub(super) list: bool,
 

@@ -74,7 +74,7 @@ fn conduct(
 ) -> Result<Tally, Stop> {
     let (plan, cast) = request.prepare(args, &events)?;
     if args.list {
-        list(&plan);
+        list(&plan, args.json.as_deref()).map_err(unwritable)?;
         return Ok(Tally::default());
     }
     let options = Options {
@@ -155,12 +155,16 @@ fn unwritable(error: io::Error) -> Stop {
     Stop::new(Exit::Environment, format!("cannot write a report: {error}"))
 }
 
-/// What would run, and what would not.
-fn list(plan: &Plan) {
+/// What would run, and what would not: for people, and for programs where they want it.
+fn list(plan: &Plan, json: Option<&Path>) -> io::Result<()> {
     for case in &plan.cases {
         anstream::println!("{:<44} {}", case.scenario.name, case.pairing);
     }
     anstream::print!("{}", summary::left_out(&plan.left_out));
+    let Some(path) = json else { return Ok(()) };
+    let mut record = Record::default();
+    record.on(&plan.told())?;
+    write(path, &json::render(&record)?)
 }
 
 /// What the program itself logs; `RUST_LOG` can ask for more or less.

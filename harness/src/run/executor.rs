@@ -51,12 +51,7 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(50);
     reason = "a plan and what playing means are both needed"
 )]
 pub fn execute(plan: &Plan, options: &Options, play: &Arc<Play>, events: &Sender<Event>) -> Tally {
-    let _ = events.send(Event::Planned {
-        seed: plan.seed,
-        participants: plan.participants.clone(),
-        cases: plan.cases.clone(),
-        left_out: plan.left_out.clone(),
-    });
+    let _ = events.send(plan.told());
     let queue = Queue::new(&plan.cases, options);
     thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {

@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "run",
         &["requirement", "scenario", "scripted", "peer", "verdict"],
-        &["crypto", "trace"],
+        &["crypto", "msg", "trace"],
     ),
     (
         "report",

@@ -72,18 +72,6 @@ pub(crate) fn case(scenario: Scenario, client: &str, server: &str) -> Case {
     }
 }
 
-/// Everything a peer can be able to do.
-pub(crate) fn able() -> Capabilities {
-    Capabilities {
-        server: true,
-        client: true,
-        server_password: true,
-        client_password: true,
-        strict_kex: true,
-        multiplex: true,
-    }
-}
-
 /// The name and abilities of a fake peer.
 pub(crate) fn info(id: &str, capabilities: Capabilities) -> PeerInfo {
     let version = format!("{id} 1.0");
@@ -117,7 +105,7 @@ pub(crate) struct FakePeer {
 impl FakePeer {
     pub(crate) fn new(id: &str, manner: Manner) -> Self {
         Self {
-            info: info(id, able()),
+            info: info(id, Capabilities::ALL),
             manner,
         }
     }
@@ -155,11 +143,7 @@ impl Peer for FakePeer {
 
     fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken> {
         if self.manner == Manner::Unstartable {
-            let hint = Some("install it".to_owned());
-            return Err(Broken {
-                what: "no such program".to_owned(),
-                hint,
-            });
+            return Err(Broken::new("no such program").hint("install it"));
         }
         let logs = vec![Log {
             name: "client".to_owned(),

@@ -36,6 +36,7 @@
 //!   for it.
 //! - What is wrong on our side or in the environment is `broken` and is never held against a peer.
 //! - What a peer cannot do is known before the first case and never concluded from a failed one.
+//! - Modules import against no arrow of the table above; `tests/tidy.rs` reads the sources for it.
 //! - No secret leaves a case: not in traces, not in logs, not in what a peer said.
 //! - The same seed gives the same bytes from our side; every report says the seed.
 

@@ -128,13 +128,20 @@ fn what_is_missing_is_said_and_does_no_harm() {
     let stage = Stage::with("passes", PASSES);
     let scenarios = stage.path("scenarios");
     let peers = ["--peer", "openssh-sid", "--peer", "minissh"];
-    let args = [&["run", "--scenarios", &scenarios, "--list"][..], &peers].concat();
+    let json = stage.path("list.json");
+    let list = ["run", "--scenarios", &scenarios, "--list", "--json", &json];
+    let args = [&list[..], &peers].concat();
     let output = stage.sshdrill(&args);
     assert_code(&output, 0);
     let text = stdout(&output);
     assert!(
         text.contains("minissh→minissh") && text.contains("skipped\n  containers"),
         "{text}"
+    );
+    let json = fs::read_to_string(json).expect("written");
+    assert!(
+        json.contains("made-up/passes") && !json.contains("verdict"),
+        "{json}"
     );
 }
 

@@ -24,7 +24,8 @@ Examples:
 Exit codes:
   0 all as expected     1 a verdict was not      2 command line
   3 a file does not parse    4 nothing was selected
-  5 the environment is broken, or something required is missing";
+  5 the environment is broken, or something required is missing
+  130 a signal stopped it: the reports are written, what did not end counts as skipped";
 
 /// Runs SSH scenarios against SSH implementations and gives verdicts.
 #[derive(Debug, Parser)]
@@ -61,7 +62,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "CLIENT:SERVER")]
     pub(super) pairing: Vec<PairingFilter>,
 
-    /// Say what would run, and run nothing.
+    /// Say what would run, and run nothing; with --json, to programs too.
     #[arg(long)]
     pub(super) list: bool,
 

@@ -6,13 +6,8 @@ use crate::peer::container;
 
 /// Removes what earlier runs left on the container engine.
 pub(super) fn clean(args: &CleanArgs) -> Result<Exit, Stop> {
-    let cleaned = container::clean(args.images).map_err(|broken| {
-        let stop = Stop::new(Exit::Environment, broken.what);
-        Stop {
-            hint: broken.hint,
-            ..stop
-        }
-    })?;
+    let cleaned = container::clean(args.images)
+        .map_err(|broken| Stop::because_of(Exit::Environment, broken))?;
     anstream::println!(
         "removed {} containers, {} images",
         cleaned.containers,

@@ -65,9 +65,9 @@ mod tests {
     fn failures_outweigh_what_is_broken_and_deviations_are_expected() {
         let of = |fail, broken, deviation| {
             Exit::of(&Tally {
+                deviation,
                 fail,
                 broken,
-                deviation,
                 ..Tally::default()
             })
             .code()

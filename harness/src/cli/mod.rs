@@ -17,6 +17,7 @@ use owo_colors::OwoColorize;
 
 pub use exit::Exit;
 
+use crate::peer::Broken;
 use args::{Cli, Command};
 
 /// Runs the program.
@@ -52,6 +53,11 @@ impl Stop {
             what: what.into(),
             hint: None,
         }
+    }
+
+    fn because_of(exit: Exit, broken: Broken) -> Self {
+        let Broken { what, hint } = broken;
+        Self { exit, what, hint }
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {

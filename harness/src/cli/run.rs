@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::RunArgs;
 use super::prepare::Request;
 use super::{Exit, Stop, places};
+use crate::peer::container;
 use crate::report::files::Files;
 use crate::report::record::Record;
 use crate::report::terminal::Terminal;
@@ -22,6 +23,7 @@ use crate::requirement::Catalogue;
 use crate::run::event::{Event, Tally};
 use crate::run::executor::{Options, Play, execute};
 use crate::run::interrupt::Interrupt;
+use crate::run::panics;
 use crate::run::plan::Plan;
 use crate::run::play::{Cast, play};
 
@@ -30,11 +32,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if args.verbose {
         log_to_stderr();
     }
+    panics::collect(args.verbose);
     let request = Request::read(args)?;
-    let interrupt = Interrupt::on_signals()
+    let interrupt = Interrupt::on_signals(|| drop(container::remove_own()))
         .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;
     let (sender, events) = mpsc::channel();
-    thread::scope(|scope| {
+    let ended = thread::scope(|scope| {
         let running = scope.spawn(|| conduct(args, &request, &interrupt, sender));
         let told = listen(args, &request.catalogue, &events);
         let tally = running
@@ -46,14 +49,23 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         } else {
             Exit::of(&tally)
         })
-    })
+    });
+    leave_nothing_behind(ended)
+}
+
+/// Sees to it that no container outlives the run, however that ended.
+fn leave_nothing_behind(ended: Result<Exit, Stop>) -> Result<Exit, Stop> {
+    let Err(broken) = container::remove_own() else {
+        return ended;
+    };
+    let exit = match ended? {
+        Exit::AsExpected => Exit::Environment,
+        worse => worse,
+    };
+    Err(Stop::because_of(exit, broken))
 }
 
 /// Everything that happens, told by events.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the reports end when the sender is dropped"
-)]
 fn conduct(
     args: &RunArgs,
     request: &Request,
@@ -62,7 +74,7 @@ fn conduct(
 ) -> Result<Tally, Stop> {
     let (plan, cast) = request.prepare(args, &events)?;
     if args.list {
-        list(&plan);
+        list(&plan, args.json.as_deref()).map_err(unwritable)?;
         return Ok(Tally::default());
     }
     let options = Options {
@@ -75,7 +87,10 @@ fn conduct(
         interrupt: interrupt.clone(),
     };
     let run_case: Arc<Play> = Arc::new(move |case, deadline| play(case, &cast, deadline));
-    Ok(execute(&plan, &options, &run_case, &events))
+    let tally = execute(&plan, &options, &run_case, &events);
+    // The reports are written while the peers go down, lest one that hangs keeps them from it.
+    drop(events);
+    Ok(tally)
 }
 
 fn one_at_a_time(cast: &Cast) -> BTreeSet<String> {
@@ -140,12 +155,16 @@ fn unwritable(error: io::Error) -> Stop {
     Stop::new(Exit::Environment, format!("cannot write a report: {error}"))
 }
 
-/// What would run, and what would not.
-fn list(plan: &Plan) {
+/// What would run, and what would not: for people, and for programs where they want it.
+fn list(plan: &Plan, json: Option<&Path>) -> io::Result<()> {
     for case in &plan.cases {
         anstream::println!("{:<44} {}", case.scenario.name, case.pairing);
     }
     anstream::print!("{}", summary::left_out(&plan.left_out));
+    let Some(path) = json else { return Ok(()) };
+    let mut record = Record::default();
+    record.on(&plan.told())?;
+    write(path, &json::render(&record)?)
 }
 
 /// What the program itself logs; `RUST_LOG` can ask for more or less.

@@ -178,10 +178,8 @@ impl Discovery {
 }
 
 fn not_found(what: &str, package: &str) -> Broken {
-    Broken {
-        what: format!("{what} on PATH or where distributions put it"),
-        hint: Some(format!("install it (Debian: apt-get install {package})")),
-    }
+    Broken::new(format!("{what} on PATH or where distributions put it"))
+        .hint(format!("install it (Debian: apt-get install {package})"))
 }
 
 /// The image that `docker/openssh` makes of `suite`.
@@ -261,10 +259,7 @@ mod tests {
 
     #[test]
     fn only_what_is_required_and_missing_is_unmet() {
-        let broken = || Broken {
-            what: "x".to_owned(),
-            hint: None,
-        };
+        let broken = || Broken::new("x");
         let missing = [
             Missing::new(Part::OpenSsh, "a", broken()),
             Missing::new(Part::Containers, "b", broken()),

@@ -1,14 +1,12 @@
 //! minissh as a peer, in this process. The only place where the harness uses its public API.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use minissh::crypto::{PublicKey, SigningKey, from_seed};
 use minissh::engine::{Config, Password};
-use minissh::keyfile::KeyFile;
 use minissh::net::{self, AuthPolicy, Channel, Error, Exit, Options, Session};
 use minissh::process;
 use minissh::trace::TraceEntry;
@@ -23,11 +21,6 @@ use super::{
     KnownHost, Origin, Peer, PeerInfo, Reach, RunningServer, ServerRecord, ServerSetup, keys,
 };
 use crate::verdict::Log;
-
-/// The user of our server, who is whoever runs this program.
-const USER: &str = "drill";
-/// The password of [`USER`]. Public like the fixture keys.
-const PASSWORD: &str = "drill-fixture-password";
 
 /// How long a connection's end may take to be written down once its case is over.
 const WIND_UP: Duration = Duration::from_millis(500);
@@ -47,14 +40,7 @@ impl Default for Minissh {
                 id: MINISSH.to_owned(),
                 version: format!("minissh {}", env!("CARGO_PKG_VERSION")),
                 origin: Origin::InProcess,
-                capabilities: Capabilities {
-                    server: true,
-                    client: true,
-                    server_password: true,
-                    client_password: true,
-                    strict_kex: true,
-                    multiplex: true,
-                },
+                capabilities: Capabilities::ALL,
             },
         }
     }
@@ -79,7 +65,7 @@ impl Peer for Minissh {
         // A timer belongs to a runtime, so it is made inside it.
         let work = async { tokio::time::timeout(job.deadline, run_job(job, &trace)).await };
         let end = match runtime.block_on(work) {
-            Ok(end) => end?,
+            Ok(end) => end,
             Err(_) => ClientEnd::Failed(format!("still busy after {:?}", job.deadline)),
         };
         runtime.shutdown_background();
@@ -99,20 +85,7 @@ fn runtime() -> Result<Runtime, Broken> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| broken("cannot start a runtime", &error))
-}
-
-fn broken(doing: &str, error: &dyn std::fmt::Display) -> Broken {
-    Broken {
-        what: format!("{doing}: {error}"),
-        hint: None,
-    }
-}
-
-fn key(text: &str) -> Result<SigningKey, Broken> {
-    KeyFile::parse(text, Path::new("fixtures/keys"))
-        .map(|file| file.key)
-        .map_err(|error| broken("cannot read a fixture key", &error))
+        .map_err(|error| Broken::while_doing("cannot start a runtime", error))
 }
 
 fn taken(trace: &Trace) -> Vec<TraceEntry> {
@@ -137,10 +110,10 @@ fn options(config: Config, seed: u64, trace: &Trace) -> Options {
 
 // The client.
 
-async fn run_job(job: &ClientJob, trace: &Trace) -> Result<ClientEnd, Broken> {
-    let believed = believed_host_key(job.known_host)?;
-    let user_key = key(keys::USER)?;
-    Ok(match log_in(job, believed, &user_key, trace).await {
+async fn run_job(job: &ClientJob, trace: &Trace) -> ClientEnd {
+    let believed = believed_host_key(job.known_host);
+    let user_key = keys::signing_key(keys::USER);
+    match log_in(job, believed, &user_key, trace).await {
         Ok(Some(session)) => match run_execs(&session, &job.execs).await {
             Ok(outcomes) => {
                 session.disconnect().await;
@@ -151,15 +124,16 @@ async fn run_job(job: &ClientJob, trace: &Trace) -> Result<ClientEnd, Broken> {
         Ok(None) => ClientEnd::AuthFailed,
         Err(Error::HostKeyRefused) => ClientEnd::RefusedHostKey,
         Err(error) => ClientEnd::Failed(error.to_string()),
-    })
+    }
 }
 
-fn believed_host_key(known: KnownHost) -> Result<Option<PublicKey>, Broken> {
-    Ok(match known {
-        KnownHost::Right => Some(key(keys::HOST)?.public_key()),
-        KnownHost::Other => Some(key(keys::OTHER_HOST)?.public_key()),
-        KnownHost::Unknown => None,
-    })
+fn believed_host_key(known: KnownHost) -> Option<PublicKey> {
+    let file = match known {
+        KnownHost::Right => keys::HOST,
+        KnownHost::Other => keys::OTHER_HOST,
+        KnownHost::Unknown => return None,
+    };
+    Some(keys::signing_key(file).public_key())
 }
 
 /// The session, or nothing if the server did not let us in.
@@ -250,26 +224,29 @@ struct Server {
 
 impl Server {
     fn start(ip: IpAddr, seed: u64) -> Result<Self, Broken> {
-        let (runtime, host_key, user_key) =
-            (runtime()?, key(keys::HOST)?, key(keys::USER)?.public_key());
+        let runtime = runtime()?;
         let listener = runtime
             .block_on(TcpListener::bind((ip, 0)))
-            .map_err(|error| broken(&format!("cannot listen at {ip}"), &error))?;
+            .map_err(|error| Broken::while_doing(&format!("cannot listen at {ip}"), error))?;
         let addr = listener
             .local_addr()
-            .map_err(|error| broken("cannot tell where it listens", &error))?;
+            .map_err(|error| Broken::while_doing("cannot tell where it listens", error))?;
         let (stop, is_stopped) = oneshot::channel();
         let (trace, log) = (Trace::default(), Arc::<Mutex<String>>::default());
-        let host = Host {
-            host_key,
-            user_key,
+        let shared = Shared {
+            host_key: keys::signing_key(keys::HOST),
+            user_key: keys::signing_key(keys::USER).public_key(),
             trace: Arc::clone(&trace),
             log: Arc::clone(&log),
         };
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(host.serve(&listener, seed, is_stopped));
-            runtime.shutdown_background();
-        });
+        // The name says whose panic it is.
+        let thread = thread::Builder::new()
+            .name(thread::current().name().unwrap_or_default().to_owned())
+            .spawn(move || {
+                runtime.block_on(shared.serve(&listener, seed, is_stopped));
+                runtime.shutdown_background();
+            })
+            .map_err(|error| Broken::while_doing("cannot start a thread", error))?;
         Ok(Self {
             addr,
             trace,
@@ -282,7 +259,7 @@ impl Server {
     fn wind_up(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the server's thread has been printed, and shows in what the case saw.
+            // A panic of the server's thread was seen to when it happened.
             let _ = thread.join();
         }
     }
@@ -300,11 +277,11 @@ impl RunningServer for Server {
     }
 
     fn user(&self) -> &'static str {
-        USER
+        keys::LOGIN
     }
 
     fn password(&self) -> &'static str {
-        PASSWORD
+        keys::PASSWORD
     }
 
     fn finish(mut self: Box<Self>) -> ServerRecord {
@@ -322,14 +299,14 @@ impl RunningServer for Server {
 
 /// What every connection of a server shares.
 #[derive(Clone)]
-struct Host {
+struct Shared {
     host_key: SigningKey,
     user_key: PublicKey,
     trace: Trace,
     log: Arc<Mutex<String>>,
 }
 
-impl Host {
+impl Shared {
     async fn serve(&self, listener: &TcpListener, seed: u64, mut stop: oneshot::Receiver<()>) {
         let mut connections = JoinSet::new();
         let mut number = 0;
@@ -337,12 +314,12 @@ impl Host {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let host = self.clone();
+                        let shared = self.clone();
                         let seed = seed.wrapping_add(number);
                         number += 1;
                         connections.spawn(async move {
-                            let end = host.attend(stream, seed).await;
-                            host.note(&format!("connection {number}: {end}"));
+                            let end = shared.attend(stream, seed).await;
+                            shared.note(&format!("connection {number}: {end}"));
                         });
                     }
                     Err(error) => self.note(&format!("cannot accept: {error}")),
@@ -381,10 +358,10 @@ impl Host {
 
     fn policy(&self) -> AuthPolicy {
         let user_key = self.user_key.clone();
-        AuthPolicy::publickey(move |user, key, _| user == USER && *key == user_key).or_password(
-            |user, password| {
-                user == USER && Password::new(PASSWORD.as_bytes()).as_ref() == Some(password)
-            },
-        )
+        AuthPolicy::publickey(move |user, key, _| user == keys::LOGIN && *key == user_key)
+            .or_password(|user, password| {
+                user == keys::LOGIN
+                    && Password::new(keys::PASSWORD.as_bytes()).as_ref() == Some(password)
+            })
     }
 }

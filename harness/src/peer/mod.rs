@@ -11,6 +11,7 @@ pub mod minissh;
 pub mod openssh;
 mod process;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use ::minissh::trace::TraceEntry;
 
 use crate::verdict::Log;
+
+pub use crate::verdict::Broken;
 
 /// Where an implementation comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +66,18 @@ pub struct Capabilities {
     pub strict_kex: bool,
     /// As a client: can run several sessions over one connection.
     pub multiplex: bool,
+}
+
+impl Capabilities {
+    /// Everything a peer can be able to do.
+    pub const ALL: Self = Self {
+        server: true,
+        client: true,
+        server_password: true,
+        client_password: true,
+        strict_kex: true,
+        multiplex: true,
+    };
 }
 
 /// What a server has to accept. All servers use the fixture host key.
@@ -133,6 +148,18 @@ pub struct Exec {
     pub stdin: Option<Vec<u8>>,
 }
 
+impl Exec {
+    /// A command that does nothing, for when it does not matter: some clients do not even connect
+    /// without anything to do.
+    #[must_use]
+    pub fn idle() -> Self {
+        Self {
+            command: "true".to_owned(),
+            stdin: None,
+        }
+    }
+}
+
 /// What a client has to do: connect, log in, run all sessions on that one connection, leave.
 #[derive(Debug, Clone)]
 pub struct ClientJob {
@@ -154,6 +181,23 @@ pub struct ClientJob {
     pub seed: u64,
 }
 
+impl ClientJob {
+    /// The fixture user logs in at `addr`, as is right, and does nothing.
+    #[must_use]
+    pub fn idle(addr: SocketAddr, seed: u64, deadline: Duration) -> Self {
+        Self {
+            host: addr.ip().to_string(),
+            port: addr.port(),
+            user: keys::LOGIN.to_owned(),
+            credential: Credential::Publickey,
+            known_host: KnownHost::Right,
+            execs: vec![Exec::idle()],
+            deadline,
+            seed,
+        }
+    }
+}
+
 /// What became of a [`ClientJob`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientEnd {
@@ -165,6 +209,18 @@ pub enum ClientEnd {
     AuthFailed,
     /// The connection failed in some other way; the client's own words.
     Failed(String),
+}
+
+/// To be read after "the client".
+impl fmt::Display for ClientEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(outcomes) => write!(f, "logged in and ran {} sessions", outcomes.len()),
+            Self::RefusedHostKey => f.write_str("refused the server's host key"),
+            Self::AuthFailed => f.write_str("was refused at login"),
+            Self::Failed(words) => write!(f, "failed: {words}"),
+        }
+    }
 }
 
 /// What one session gave.
@@ -187,16 +243,6 @@ pub struct ClientRecord {
     pub logs: Vec<Log>,
     /// Its trace, when the implementation is ours.
     pub trace: Vec<TraceEntry>,
-}
-
-/// Our side or the environment failed: what, where, and what a person could do.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{what}")]
-pub struct Broken {
-    /// What failed, with the place and the operating system's or engine's words.
-    pub what: String,
-    /// What a person could do about it.
-    pub hint: Option<String>,
 }
 
 /// An implementation under test or beside one.

@@ -10,7 +10,7 @@ use crate::run::event::{Case, Event};
 use crate::verdict::Outcome;
 
 /// The packet log of a case.
-const PACKETS: &str = "packets.txt";
+pub(super) const PACKETS: &str = "packets.txt";
 
 /// Writes `<folder>/<scenario>/<client>-to-<server>/`.
 #[derive(Debug, Clone)]

@@ -8,15 +8,21 @@ use std::path::Path;
 use owo_colors::OwoColorize;
 
 use super::Clauses;
+use super::files::PACKETS;
 use super::record::Record;
 use super::tint::{harmless, tinted, word};
-use crate::run::event::Case;
-use crate::run::{MINISSH, SCRIPTED};
+use crate::run::event::{Case, MINISSH, SCRIPTED};
 use crate::scenario::{Level, Scenario};
 use crate::verdict::{Failure, Outcome};
 
 /// Packets shown; the file has all of them.
 const PACKETS_MAX: usize = 24;
+
+/// How many of them came after the verdict fell.
+const PACKETS_AFTER: usize = 4;
+
+/// How long the line of a packet may get; a KEXINIT is longer.
+const PACKET_CHARS_MAX: usize = 160;
 
 /// Lines of the scenario shown before and after the one that decided.
 const CONTEXT_LINES: usize = 3;
@@ -31,7 +37,7 @@ pub fn render(
     files: &Path,
 ) -> String {
     let mut text = heading(case, outcome, record);
-    packets(&mut text, case, outcome);
+    packets(&mut text, case, outcome, files);
     if let Some(failure) = &outcome.failure {
         step(&mut text, &case.scenario, failure);
         item(&mut text, "expected", &failure.expected);
@@ -62,9 +68,21 @@ pub fn render(
     text
 }
 
-/// The verdict, the case, and who took part.
+/// The same in short, for the many that a common cause makes fail.
 #[must_use]
-pub fn heading(case: &Case, outcome: &Outcome, record: &Record) -> String {
+pub fn brief(case: &Case, outcome: &Outcome, record: &Record, files: &Path) -> String {
+    let mut text = heading(case, outcome, record);
+    if let Some(failure) = &outcome.failure {
+        item(&mut text, "step", &failure.step);
+        item(&mut text, "actual", &failure.actual);
+    }
+    item(&mut text, "again", &case.rerun);
+    item(&mut text, "files", &files.display().to_string());
+    text
+}
+
+/// The verdict, the case, and who took part.
+fn heading(case: &Case, outcome: &Outcome, record: &Record) -> String {
     let verdict = tinted(
         &format!("{:<4}", word(outcome.verdict).to_uppercase()),
         outcome.verdict,
@@ -78,7 +96,7 @@ pub fn heading(case: &Case, outcome: &Outcome, record: &Record) -> String {
     )
 }
 
-fn packets(text: &mut String, case: &Case, outcome: &Outcome) {
+fn packets(text: &mut String, case: &Case, outcome: &Outcome, files: &Path) {
     if outcome.trace.is_empty() {
         return;
     }
@@ -87,16 +105,34 @@ fn packets(text: &mut String, case: &Case, outcome: &Outcome) {
         "      {}",
         format!("packets, as {} saw them", witness(case)).dimmed()
     );
-    let hidden = outcome.trace.len().saturating_sub(PACKETS_MAX);
-    if hidden > 0 {
-        let _ = writeln!(
-            text,
-            "        {}",
-            format!("… {hidden} earlier ones").dimmed()
-        );
+    let decided = outcome.decided_at.unwrap_or(outcome.trace.len());
+    let until = outcome.trace.len().min(decided + PACKETS_AFTER);
+    let from = until.saturating_sub(PACKETS_MAX);
+    left_out(text, from, files);
+    for (number, entry) in (1..).zip(&outcome.trace).take(until).skip(from) {
+        let line = cut(&entry.to_string());
+        let _ = if number == decided && outcome.decided_at.is_some() {
+            writeln!(text, "    ▶ {}", line.bold())
+        } else {
+            writeln!(text, "      {line}")
+        };
     }
-    for entry in &outcome.trace[hidden..] {
-        let _ = writeln!(text, "      {entry}");
+    left_out(text, outcome.trace.len() - until, files);
+}
+
+fn left_out(text: &mut String, packets: usize, files: &Path) {
+    if packets > 0 {
+        let file = files.join(PACKETS);
+        let line = format!("… {packets} packets left out, all in {}", file.display());
+        let _ = writeln!(text, "        {}", line.dimmed());
+    }
+}
+
+/// A line of a trace, at most so long that it is still read.
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(PACKET_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
     }
 }
 

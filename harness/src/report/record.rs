@@ -37,6 +37,20 @@ impl Record {
         self.cases.iter().map(|case| (&**case, self.outcome(case)))
     }
 
+    /// How the cases of one scenario ended, once all have.
+    #[must_use]
+    pub fn tally_of(&self, scenario: &str) -> Option<Tally> {
+        let mut tally = Tally::default();
+        for case in self
+            .cases
+            .iter()
+            .filter(|case| case.scenario.name == scenario)
+        {
+            tally.add(self.outcome(case)?.verdict);
+        }
+        Some(tally)
+    }
+
     /// How many planned cases have not ended.
     #[must_use]
     pub fn unfinished(&self) -> usize {

@@ -8,8 +8,7 @@ use owo_colors::OwoColorize;
 
 use super::record::Record;
 use super::tint::{VERDICTS, harmless, mark, tinted, word};
-use crate::run::event::{Case, LeftOut, Pairing, Tally};
-use crate::run::{MINISSH, SCRIPTED};
+use crate::run::event::{Case, LeftOut, MINISSH, Pairing, SCRIPTED, Tally};
 use crate::verdict::Verdict;
 
 /// A case that was planned and did not end.
@@ -40,56 +39,74 @@ impl Role {
     }
 }
 
-/// Renders the whole summary. `took` is the time that went by.
+/// Renders the whole summary. `took` is the time that went by, `width` the columns there are.
 #[must_use]
-pub fn render(record: &Record, took: Duration) -> String {
-    let mut text = matrix(record);
+pub fn render(record: &Record, took: Duration, width: usize) -> String {
+    let mut text = matrix(record, width);
     let _ = writeln!(text, "\n{}", counts(record, took));
     text.push_str(&left_out(&record.left_out));
     text
 }
 
-/// Scenarios down, peers and their roles across.
-fn matrix(record: &Record) -> String {
-    let peers = peers(record);
-    let cells: BTreeMap<(&str, Column<'_>), &Case> = record
+/// Scenarios down, peers and their roles across; as often as it takes for all peers.
+fn matrix(record: &Record, width: usize) -> String {
+    let names = names(record);
+    let name_width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    let cells: Cells<'_> = record
         .cases
         .iter()
-        .map(|case| {
-            (
-                (case.scenario.name.as_str(), column(&case.pairing)),
-                &**case,
-            )
-        })
+        .map(|case| ((&*case.scenario.name, column(&case.pairing)), &**case))
         .collect();
-    let names: Vec<&str> = names(record);
-    let name_width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-
     let mut text = String::new();
-    for heading in headings(&peers) {
-        let _ = writeln!(text, "{:name_width$}  {heading}", "");
-    }
-    for name in names {
-        let _ = write!(text, "{name:name_width$}");
-        for peer in &peers {
-            let _ = write!(text, "  ");
-            let mut width = 0;
-            for role in Role::ALL {
-                let case = cells.get(&(name, Column { peer, role }));
-                let _ = write!(
-                    text,
-                    "{} ",
-                    case.map_or(" ".to_owned(), |case| cell(record, case))
-                );
-                width += 2;
-            }
-            let _ = write!(text, "{:1$}", "", column_width(peer) - width);
+    for peers in side_by_side(&peers(record), width.saturating_sub(name_width)) {
+        for heading in headings(&peers) {
+            let _ = writeln!(text, "{:name_width$}  {heading}", "");
         }
-        text.truncate(text.trim_end().len());
+        for name in &names {
+            let row = row(record, &cells, name, &peers);
+            let _ = writeln!(text, "{}", format!("{name:name_width$}{row}").trim_end());
+        }
         text.push('\n');
     }
-    let _ = writeln!(text, "\n{}", legend(record));
+    let _ = writeln!(text, "{}", legend(record));
     text
+}
+
+/// Cases by their place in the matrix.
+type Cells<'a> = BTreeMap<(&'a str, Column<'a>), &'a Case>;
+
+/// The cells of one scenario.
+fn row(record: &Record, cells: &Cells<'_>, name: &str, peers: &[&str]) -> String {
+    let mut text = String::new();
+    for peer in peers {
+        let mut cell_of = |role| {
+            let case = cells.get(&(name, Column { peer, role }));
+            case.map_or(" ".to_owned(), |case| cell(record, case))
+        };
+        // Colours count as characters, so that no padding of the format would be right.
+        let roles = Role::ALL.map(&mut cell_of).join(" ");
+        let padding = column_width(peer) + 1 - 2 * Role::ALL.len();
+        let _ = write!(text, "  {roles}{:padding$}", "");
+    }
+    text
+}
+
+/// The peers in groups that fit into so many columns; at least one in each.
+fn side_by_side<'a>(peers: &[&'a str], width: usize) -> Vec<Vec<&'a str>> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    let mut left = 0;
+    for peer in peers {
+        let wanted = column_width(peer) + 2;
+        match groups.last_mut() {
+            Some(group) if wanted <= left => group.push(peer),
+            _ => {
+                groups.push(vec![peer]);
+                left = width;
+            }
+        }
+        left = left.saturating_sub(wanted);
+    }
+    groups
 }
 
 fn cell(record: &Record, case: &Case) -> String {
@@ -184,30 +201,34 @@ fn legend(record: &Record) -> String {
     if record.unfinished() > 0 {
         parts.push(format!("{UNFINISHED} did not run to its end"));
     }
-    parts.push("s the peer as server".to_owned());
-    parts.push("c as client".to_owned());
-    parts.join("   ")
+    format!("{}\ns the peer as server   c as client", parts.join("   "))
 }
 
 fn counts(record: &Record, took: Duration) -> String {
-    let mut parts: Vec<String> = VERDICTS
-        .into_iter()
-        .filter(|verdict| count(&record.tally, *verdict) > 0 || *verdict == Verdict::Pass)
-        .map(|verdict| {
-            let text = format!("{} {}", count(&record.tally, verdict), word(verdict));
-            tinted(&text, verdict)
-        })
-        .collect();
+    let mut verdicts = verdicts(&record.tally);
     if record.unfinished() > 0 {
-        parts.push(format!("{} not run", record.unfinished()));
+        let _ = write!(verdicts, ", {} not run", record.unfinished());
     }
     format!(
-        "{} cases: {}, in {:.1} s (seed {:#x})",
+        "{} cases: {verdicts}, in {:.1} s (seed {:#x})",
         record.cases.len(),
-        parts.join(", "),
         took.as_secs_f64(),
         record.seed
     )
+}
+
+/// How many ended in each verdict: `10 pass, 1 fail`.
+#[must_use]
+pub fn verdicts(tally: &Tally) -> String {
+    let parts: Vec<String> = VERDICTS
+        .into_iter()
+        .filter(|verdict| count(tally, *verdict) > 0 || *verdict == Verdict::Pass)
+        .map(|verdict| {
+            let text = format!("{} {}", count(tally, verdict), word(verdict));
+            tinted(&text, verdict)
+        })
+        .collect();
+    parts.join(", ")
 }
 
 fn count(tally: &Tally, verdict: Verdict) -> usize {

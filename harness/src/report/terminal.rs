@@ -1,7 +1,8 @@
 //! What a person sees while a run goes on and when it ends.
 //!
-//! On a terminal a bar moves and only what is not a plain pass is printed; elsewhere each case is
-//! a line. The bar goes to stderr, the rest to stdout.
+//! What is not a plain pass is told when it happens. Beside that a bar moves on a terminal, and
+//! elsewhere each scenario is a line, so that the log of a job shows that it goes on. The bar goes
+//! to stderr, the rest to stdout.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -20,13 +21,18 @@ use crate::verdict::{Outcome, Verdict};
 /// How often the bar's clock moves while nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Cases that are told in full; what comes after them has a common cause more often than not.
+const TOLD_MAX: usize = 12;
+
 /// The report for the person at the keyboard.
 pub struct Terminal {
     record: Record,
     clauses: Box<Clauses>,
     files: Files,
-    /// Every case gets a line, on a terminal too.
+    /// Every case gets a line.
     verbose: bool,
+    /// How many cases were told in full.
+    told: usize,
     bar: Option<ProgressBar>,
     started: Instant,
 }
@@ -36,12 +42,12 @@ impl Terminal {
     #[must_use]
     pub fn new(clauses: Box<Clauses>, files: Files, verbose: bool) -> Self {
         let bar = io::stderr().is_terminal().then(spinner);
-        let verbose = verbose || bar.is_none();
         Self {
             record: Record::default(),
             clauses,
             files,
             verbose,
+            told: 0,
             bar,
             started: Instant::now(),
         }
@@ -91,20 +97,41 @@ impl Terminal {
         }
     }
 
-    fn on_case_finished(&self, case: &Case, outcome: &Outcome) -> io::Result<()> {
+    fn on_case_finished(&mut self, case: &Case, outcome: &Outcome) -> io::Result<()> {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
         match outcome.verdict {
             Verdict::Pass | Verdict::Unsupported if self.verbose => {
-                self.print(&line(case, outcome))
+                self.print(&line(case, outcome))?;
             }
-            Verdict::Pass | Verdict::Unsupported => Ok(()),
+            Verdict::Pass | Verdict::Unsupported => {}
             Verdict::Deviation | Verdict::Fail | Verdict::Broken => {
-                let files = self.files.of(case);
-                let text = ladder::render(case, outcome, &self.record, &*self.clauses, &files);
-                self.print(&format!("\n{text}\n"))
+                let text = self.explain(case, outcome);
+                self.print(&format!("\n{text}\n"))?;
             }
+        }
+        if self.bar.is_none() && !self.verbose {
+            self.on_scenario_finished(&case.scenario.name)?;
+        }
+        Ok(())
+    }
+
+    /// In full, unless so many were that more would not help.
+    fn explain(&mut self, case: &Case, outcome: &Outcome) -> String {
+        let files = self.files.of(case);
+        self.told += 1;
+        if self.told > TOLD_MAX {
+            return ladder::brief(case, outcome, &self.record, &files);
+        }
+        ladder::render(case, outcome, &self.record, &*self.clauses, &files)
+    }
+
+    /// A line for the scenario, if this was the last of its cases.
+    fn on_scenario_finished(&self, name: &str) -> io::Result<()> {
+        match self.record.tally_of(name) {
+            Some(tally) => self.print(&format!("{name:<44} {}\n", summary::verdicts(&tally))),
+            None => Ok(()),
         }
     }
 
@@ -112,7 +139,7 @@ impl Terminal {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        let text = summary::render(&self.record, self.started.elapsed());
+        let text = summary::render(&self.record, self.started.elapsed(), width());
         self.print(&format!("\n{text}"))
     }
 }
@@ -133,6 +160,15 @@ impl Reporter for Terminal {
     }
 }
 
+/// How many columns there are, where that means something.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    match size {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => usize::MAX,
+    }
+}
+
 /// One case on one line.
 fn line(case: &Case, outcome: &Outcome) -> String {
     let verdict = tinted(&format!("{:<6}", word(outcome.verdict)), outcome.verdict);
@@ -147,6 +183,7 @@ fn line(case: &Case, outcome: &Outcome) -> String {
 
 fn spinner() -> ProgressBar {
     let bar = ProgressBar::new_spinner();
+    bar.set_message("looking for peers and starting them");
     bar.enable_steady_tick(TICK);
     bar
 }

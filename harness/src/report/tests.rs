@@ -61,6 +61,7 @@ fn outcome(verdict: Verdict) -> Outcome {
         failure: (verdict != Verdict::Pass).then_some(failure),
         notes: Vec::new(),
         trace: trace(),
+        decided_at: None,
         logs: vec![Log {
             name: "sshd (1)".to_owned(),
             text: "listening\n".to_owned(),
@@ -182,10 +183,11 @@ fn a_failure_explains_itself() {
 
 /// A trace of a large transfer must not bury the failure.
 #[test]
-fn a_long_trace_is_cut_from_the_front() {
+fn a_long_trace_is_cut_to_what_decided() {
     let record = record();
     let mut outcome = outcome(Verdict::Fail);
     outcome.trace = trace().into_iter().cycle().take(300).collect();
+    outcome.decided_at = Some(100);
     let case = &record.cases[0];
     let text = plain(&ladder::render(
         case,
@@ -194,7 +196,16 @@ fn a_long_trace_is_cut_from_the_front() {
         &clauses,
         &files(case),
     ));
-    assert!(text.contains("… 276 earlier ones"), "{text}");
+    let folder = files(case);
+    for packets in [80, 196] {
+        let packets_txt = folder.join("packets.txt");
+        let line = format!(
+            "… {packets} packets left out, all in {}",
+            packets_txt.display()
+        );
+        assert!(text.contains(&line), "{text}");
+    }
+    assert!(text.contains("▶     9.000ms <         closed"), "{text}");
     assert!(text.lines().count() < 50);
 }
 
@@ -202,8 +213,21 @@ fn a_long_trace_is_cut_from_the_front() {
 fn the_summary_shows_every_case_and_every_reason() {
     insta::assert_snapshot!(plain(&summary::render(
         &record(),
-        Duration::from_millis(1_234)
+        Duration::from_millis(1_234),
+        usize::MAX
     )));
+}
+
+/// Half of the peers fit beside the names.
+#[test]
+fn a_narrow_terminal_gets_the_matrix_in_parts() {
+    let text = plain(&summary::render(&record(), Duration::ZERO, 28));
+    let matrix = text.split("\n✓ pass").next().unwrap_or_default();
+    assert!(
+        matrix.lines().all(|line| line.chars().count() <= 28),
+        "{text}"
+    );
+    assert_eq!(matrix.matches("interop/exec").count(), 2, "{text}");
 }
 
 #[test]
@@ -270,7 +294,7 @@ fn no_report_shows_a_password() {
 
     let mut reports = vec![
         ladder::render(&case, &outcome, &record, &clauses, folder.path()),
-        summary::render(&record, Duration::ZERO),
+        summary::render(&record, Duration::ZERO, usize::MAX),
         junit::render(&record, &clauses, &files).expect("plain data"),
         json::render(&record).expect("plain data"),
     ];

@@ -5,6 +5,12 @@ use std::sync::Arc;
 use crate::scenario::Scenario;
 use crate::verdict::{Outcome, Verdict};
 
+/// The id of the implementation that is in this repository and takes part in every pair.
+pub use crate::peer::catalogue::MINISSH;
+
+/// The id under which the scripted endpoint appears in pairings.
+pub const SCRIPTED: &str = "scripted";
+
 /// Who plays which role in a case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pairing {

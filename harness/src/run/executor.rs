@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use super::broken;
 use super::event::{Case, Event, Tally};
 use super::interrupt::Interrupt;
+use super::panics::{Watch, words};
 use super::plan::Plan;
 use crate::peer::Broken;
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Verdict};
 
 /// How a plan is run.
 #[derive(Debug, Clone)]
@@ -50,12 +51,7 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(50);
     reason = "a plan and what playing means are both needed"
 )]
 pub fn execute(plan: &Plan, options: &Options, play: &Arc<Play>, events: &Sender<Event>) -> Tally {
-    let _ = events.send(Event::Planned {
-        seed: plan.seed,
-        participants: plan.participants.clone(),
-        cases: plan.cases.clone(),
-        left_out: plan.left_out.clone(),
-    });
+    let _ = events.send(plan.told());
     let queue = Queue::new(&plan.cases, options);
     thread::scope(|scope| {
         for _ in 0..options.jobs.max(1) {
@@ -90,16 +86,13 @@ fn run_watched(case: &Arc<Case>, options: &Options, play: &Arc<Play>) -> Option<
     let (done, result) = mpsc::channel();
     let (case, play, deadline) = (Arc::clone(case), Arc::clone(play), options.deadline);
     let spawned = thread::Builder::new()
-        .name(format!("{} {}", case.scenario.name, case.pairing))
+        .name(thread_name(&case))
         .spawn(move || drop(done.send(run_caught(&case, deadline, &*play))));
     let ended = match spawned {
         Ok(_) => wait(&result, options, started),
         Err(error) => Ended::With(broken(
             "starting a thread for the case",
-            &Broken {
-                what: error.to_string(),
-                hint: Some("run fewer cases at a time with --jobs".to_owned()),
-            },
+            &Broken::new(error.to_string()).hint("run fewer cases at a time with --jobs"),
         )),
     };
     let mut outcome = match ended {
@@ -127,6 +120,10 @@ fn wait(result: &mpsc::Receiver<Outcome>, options: &Options, started: Instant) -
     let mut stopping = false;
     loop {
         match result.recv_timeout(INTERRUPT_POLL) {
+            // Ctrl-C reaches the programs of a case too: what goes wrong from then on says nothing.
+            Ok(outcome) if options.interrupt.is_raised() && outcome.verdict != Verdict::Pass => {
+                return Ended::Stopped;
+            }
             Ok(outcome) => return Ended::With(outcome),
             Err(RecvTimeoutError::Timeout) => {}
             // The sender lives as long as the thread and panics are caught before it.
@@ -148,36 +145,51 @@ fn wait(result: &mpsc::Receiver<Outcome>, options: &Options, started: Instant) -
 }
 
 fn run_caught(case: &Case, deadline: Duration, play: &Play) -> Outcome {
+    let watch = Watch::of(&thread_name(case));
     // Nothing the case touched is looked at again except through locks that tell of the panic.
-    catch_unwind(AssertUnwindSafe(|| play(case, deadline))).unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "something that is not text".to_owned());
-        broken(
-            "running the case",
-            &Broken {
-                what: format!("the harness or an implementation inside it panicked: {said}"),
-                hint: Some("RUST_BACKTRACE=1 with the command below shows where".to_owned()),
-            },
-        )
-    })
+    let caught = catch_unwind(AssertUnwindSafe(|| play(case, deadline)));
+    let mut panics = watch.ended();
+    match caught {
+        Ok(outcome) if panics.is_empty() => outcome,
+        // One of the threads beside this one.
+        Ok(outcome) => {
+            let Outcome {
+                mut notes, failure, ..
+            } = outcome;
+            notes.extend(failure.map(|failure| format!("the case saw: {}", failure.actual)));
+            Outcome {
+                trace: outcome.trace,
+                logs: outcome.logs,
+                notes,
+                ..panicked(&panics)
+            }
+        }
+        Err(payload) => {
+            if panics.is_empty() {
+                panics.push(words(&*payload).to_owned());
+            }
+            panicked(&panics)
+        }
+    }
+}
+
+fn panicked(panics: &[String]) -> Outcome {
+    let panics = panics.join("\nand: ");
+    let what = format!("the harness or an implementation inside it panicked: {panics}");
+    let hint = "RUST_BACKTRACE=1 with the command below shows the way there";
+    broken("running the case", &Broken::new(what).hint(hint))
+}
+
+/// All threads of a case are called so.
+fn thread_name(case: &Case) -> String {
+    format!("{} {}", case.scenario.name, case.pairing)
 }
 
 fn overstayed(limit: Duration) -> Outcome {
-    broken(
-        "waiting for the case to end",
-        &Broken {
-            what: format!(
-                "it did not end within {} s and was left behind",
-                limit.as_secs()
-            ),
-            hint: Some(
-                "give it more time with --timeout, or look for a peer that hangs".to_owned(),
-            ),
-        },
-    )
+    let limit = limit.as_secs();
+    let what = format!("it did not end within {limit} s and was left behind");
+    let hint = "give it more time with --timeout, or look for a peer that hangs";
+    broken("waiting for the case to end", &Broken::new(what).hint(hint))
 }
 
 /// The cases that are still to run, and the peers that are taken.

@@ -1,33 +1,46 @@
-//! Ctrl-C: the run stops, the reports are written, and the peers are taken down.
+//! Signals: the run stops, the reports are written, and the peers are taken down.
 
 use std::io;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
+
+/// The signals that ask a program to end.
+const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
 /// Whether somebody asked the run to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// The exit code of a second signal: 128 and the number of SIGINT, as a shell reports it.
+    /// The exit code of a run that was stopped: 128 and the number of SIGINT, as shells count.
     pub const EXIT_CODE: u8 = 130;
 
-    /// Listens for SIGINT and SIGTERM. The first asks the run to stop, the second ends the
-    /// program on the spot.
+    /// Listens for SIGINT and SIGTERM. The first asks the run to stop; the second does `in_haste`
+    /// and ends the program; the third does not wait for that.
     ///
     /// # Errors
-    /// The operating system's, when a signal handler cannot be installed.
-    pub fn on_signals() -> io::Result<Self> {
+    /// The operating system's, when a signal handler or a thread cannot be had.
+    pub fn on_signals(in_haste: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the shutdown looks at the flag before the first signal raises it.
-            let code = i32::from(Self::EXIT_CODE);
-            flag::register_conditional_shutdown(signal, code, Arc::clone(&interrupt.0))?;
-            flag::register(signal, Arc::clone(&interrupt.0))?;
-        }
+        let raised = interrupt.clone();
+        let mut signals = Signals::new(SIGNALS)?;
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                let mut signals = signals.forever();
+                signals.next();
+                raised.raise();
+                signals.next();
+                end_on_signals();
+                in_haste();
+                process::exit(Self::EXIT_CODE.into());
+            })?;
         Ok(interrupt)
     }
 
@@ -40,5 +53,14 @@ impl Interrupt {
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// From here on a signal ends the program on the spot.
+fn end_on_signals() {
+    for signal in SIGNALS {
+        let always = Arc::new(AtomicBool::new(true));
+        // Without it a third signal does nothing, which is no reason not to go on.
+        let _ = flag::register_conditional_shutdown(signal, Interrupt::EXIT_CODE.into(), always);
     }
 }

@@ -12,11 +12,11 @@
 
 pub mod event;
 pub mod executor;
-mod fixture_key;
 pub mod interrupt;
 mod judge;
 mod output;
 pub mod pair;
+pub mod panics;
 pub mod plan;
 pub mod play;
 mod redact;
@@ -25,49 +25,12 @@ mod stall;
 pub mod wire;
 
 use crate::peer::Broken;
-use crate::scenario::Level;
-use crate::verdict::{Failure, Outcome, Verdict};
+use crate::verdict::Outcome;
 
-/// The id of the implementation that is in this repository and takes part in every pair.
-pub const MINISSH: &str = "minissh";
-
-/// The id under which the scripted endpoint appears in pairings.
-pub const SCRIPTED: &str = "scripted";
+pub use event::{MINISSH, SCRIPTED};
 
 /// What our side or the environment failed at, as the outcome of a case.
 #[must_use]
 pub fn broken(step: &str, broken: &Broken) -> Outcome {
-    Outcome {
-        verdict: Verdict::Broken,
-        failure: Some(Failure {
-            line: None,
-            step: step.to_owned(),
-            expected: "our side and the environment to work".to_owned(),
-            actual: broken.what.clone(),
-            hint: broken.hint.clone(),
-        }),
-        ..passed()
-    }
-}
-
-/// A plain pass with nothing collected yet.
-fn passed() -> Outcome {
-    Outcome {
-        verdict: Verdict::Pass,
-        failure: None,
-        notes: Vec::new(),
-        trace: Vec::new(),
-        logs: Vec::new(),
-        took: std::time::Duration::ZERO,
-    }
-}
-
-/// What a missed demand amounts to, by how binding the requirement is.
-#[must_use]
-pub fn missed(level: Level) -> Verdict {
-    match level {
-        Level::May => Verdict::Pass,
-        Level::Should => Verdict::Deviation,
-        Level::Must | Level::Security => Verdict::Fail,
-    }
+    Outcome::broken(None, step, broken)
 }

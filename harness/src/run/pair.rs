@@ -12,15 +12,15 @@ use super::event::Case;
 use super::judge::judge;
 use super::output::{bytes, numbered};
 use super::redact::redact;
-use super::{broken, missed, passed, stall};
+use super::{broken, stall};
 use crate::peer::{
     Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, KnownHost, Peer, RunningServer,
     ServerRecord, ServerSetup,
 };
 use crate::scenario::{
-    Act, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Scenario, Step, StepKind,
+    Act, Belief, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Scenario, Step, StepKind,
 };
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::Outcome;
 
 /// What a client sends as the wrong password; contains nothing that a shell would touch.
 const WRONG_PASSWORD: &str = "not-the-password";
@@ -65,20 +65,8 @@ pub fn run(case: &Case, client: &dyn Peer, server: &dyn Peer, deadline: Duration
 
 fn judged(script: &Script<'_>, record: &ClientRecord, scenario: &Scenario) -> Outcome {
     match judge(script, &record.end) {
-        Ok(()) => passed(),
-        Err(failure) => {
-            let verdict = missed(scenario.level);
-            let mut outcome = Outcome {
-                verdict,
-                failure: Some(failure),
-                ..passed()
-            };
-            if verdict == Verdict::Pass {
-                let recorded = outcome.failure.take().map(|failure| failure.actual);
-                outcome.notes.extend(recorded);
-            }
-            outcome
-        }
+        Ok(()) => Outcome::passed(),
+        Err(failure) => Outcome::missed(scenario.level, failure),
     }
 }
 
@@ -158,8 +146,12 @@ impl<'a> Script<'a> {
 
     fn take(&mut self, step: &'a Step, act: &'a Act) -> Result<(), Broken> {
         match act {
-            Act::Knows(known_host) => {
-                self.known_host = *known_host;
+            Act::Knows(belief) => {
+                self.known_host = match belief {
+                    Belief::Right => KnownHost::Right,
+                    Belief::Other => KnownHost::Other,
+                    Belief::Unknown => KnownHost::Unknown,
+                };
                 self.knows_step = Some(step);
             }
             Act::Login(login) => {
@@ -197,16 +189,12 @@ impl<'a> Script<'a> {
             seed,
         }
     }
-    /// One session that does nothing when the scenario names none: some clients do not even
-    /// connect without anything to do.
+
+    /// What the scenario names, or one session that does nothing.
     fn sessions(&self) -> Vec<Exec> {
         let named: Vec<Exec> = self.execs.iter().flat_map(|line| execs(line.act)).collect();
-        let idle = || Exec {
-            command: "true".to_owned(),
-            stdin: None,
-        };
         if named.is_empty() {
-            vec![idle()]
+            vec![Exec::idle()]
         } else {
             named
         }
@@ -215,10 +203,7 @@ impl<'a> Script<'a> {
 
 /// The checker refuses such files; a scenario built by hand may still be one.
 fn out_of_place(step: &Step, why: &str) -> Broken {
-    Broken {
-        what: format!("line {}: `{}` {why}", step.line, step.source),
-        hint: None,
-    }
+    Broken::new(format!("line {}: `{}` {why}", step.line, step.source))
 }
 
 fn execs(act: &ExecAct) -> impl Iterator<Item = Exec> + '_ {

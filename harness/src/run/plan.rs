@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::event::{Case, LeftOut, Pairing, Participant};
+use super::event::{Case, Event, LeftOut, Pairing, Participant};
 use super::selection::Selection;
 use super::{MINISSH, SCRIPTED};
 use crate::peer::{Capabilities, PeerInfo};
@@ -89,6 +89,17 @@ pub fn plan(
 }
 
 impl Plan {
+    /// The plan as reports hear of it.
+    #[must_use]
+    pub fn told(&self) -> Event {
+        Event::Planned {
+            seed: self.seed,
+            participants: self.participants.clone(),
+            cases: self.cases.clone(),
+            left_out: self.left_out.clone(),
+        }
+    }
+
     /// Whether a peer is in any case.
     fn uses(&self, id: &str) -> bool {
         self.cases

@@ -29,10 +29,9 @@ impl Cast {
 
     fn find(&self, id: &str) -> Result<&dyn Peer, Broken> {
         let found = self.0.iter().find(|peer| peer.info().id == id);
-        found.map(|peer| &**peer).ok_or_else(|| Broken {
-            what: format!("no peer of this run is called {id}"),
-            hint: None,
-        })
+        found
+            .map(|peer| &**peer)
+            .ok_or_else(|| Broken::new(format!("no peer of this run is called {id}")))
     }
 }
 

@@ -10,18 +10,10 @@ use minissh::crypto::SigningKey;
 
 use super::broken;
 use super::event::Case;
-use super::fixture_key::fixture_key;
 use super::redact::redact;
-use crate::peer::{
-    Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, KnownHost, Peer, Reach,
-    ServerSetup, keys,
-};
+use crate::peer::{Broken, ClientJob, ClientRecord, Peer, Reach, ServerSetup, keys};
 use crate::scripted::{Role, Setup, play};
 use crate::verdict::{Outcome, Verdict};
-
-/// The user and password of a peer's client whose server is the scripted endpoint.
-const USER: &str = "drill";
-const PASSWORD: &str = "drill-scripted-password";
 
 /// How often a waiting listener looks whether a connection came; std has no accept with a limit.
 const ACCEPT_POLL: Duration = Duration::from_millis(5);
@@ -51,10 +43,7 @@ pub fn against_server(case: &Case, server: &dyn Peer, deadline: Duration) -> Out
                 server.info().id,
                 running.addr()
             ),
-            &Broken {
-                what: error.to_string(),
-                hint: None,
-            },
+            &Broken::new(error.to_string()),
         ),
     };
     outcome.logs.extend(running.finish().logs);
@@ -72,20 +61,29 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
     let (listener, addr) = match listening {
         Ok(listening) => listening,
         Err(error) => {
-            let error = Broken {
-                what: error.to_string(),
-                hint: None,
-            };
-            return broken("listening for the client", &error);
+            return broken("listening for the client", &Broken::new(error.to_string()));
         }
     };
-    let job = job(addr, case.seed, deadline);
+    // Enough for every client to go all the way.
+    let job = ClientJob::idle(addr, case.seed, deadline);
     thread::scope(|scope| {
-        let connecting = scope.spawn(|| client.connect(&job));
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        let connecting = thread::Builder::new()
+            .name(name)
+            .spawn_scoped(scope, || client.connect(&job));
+        let connecting = match connecting {
+            Ok(connecting) => connecting,
+            Err(error) => {
+                return broken(
+                    "starting a thread for the client",
+                    &Broken::new(error.to_string()),
+                );
+            }
+        };
         let accepted = accept(&listener, deadline, || connecting.is_finished());
         // From here on a client that tries once more is refused at once and does not hang.
         drop(listener);
-        let setup = endpoint_setup(case, USER, PASSWORD, deadline);
+        let setup = endpoint_setup(case, keys::LOGIN, keys::PASSWORD, deadline);
         let played = accepted.map(|s| play(&case.scenario, Role::Server, s, &setup));
         let record = connecting
             .join()
@@ -100,8 +98,8 @@ fn endpoint_setup(case: &Case, user: &str, password: &str, limit: Duration) -> S
     Setup {
         user: user.to_owned(),
         password: password.to_owned(),
-        host_key: fixture_key(keys::HOST),
-        user_key: fixture_key(keys::USER),
+        host_key: keys::signing_key(keys::HOST),
+        user_key: keys::signing_key(keys::USER),
         // Made from no secret: anybody may sign with it, and it must never be accepted.
         other_key: SigningKey::from_seed(&[0x5a; 32]),
         seed: case.seed,
@@ -121,9 +119,7 @@ fn concluded(
         (Ok(mut outcome), Ok(record)) => {
             outcome.logs.extend(record.logs);
             if outcome.verdict != Verdict::Pass {
-                outcome
-                    .notes
-                    .push(format!("the client {}", told(&record.end)));
+                outcome.notes.push(format!("the client {}", record.end));
             }
             outcome
         }
@@ -136,23 +132,14 @@ fn concluded(
         },
         (Err(_), Err(error)) => broken(&format!("running the client {client}"), &error),
         (Err(error), Ok(record)) => {
-            let what = format!("{error}; the client {}", told(&record.end));
+            let what = format!("{error}; the client {}", record.end);
             let mut outcome = broken(
                 &format!("waiting for the client {client} to connect"),
-                &Broken { what, hint: None },
+                &Broken::new(what),
             );
             outcome.logs = record.logs;
             outcome
         }
-    }
-}
-
-fn told(end: &ClientEnd) -> String {
-    match end {
-        ClientEnd::Done(_) => "ended well".to_owned(),
-        ClientEnd::RefusedHostKey => "refused our host key".to_owned(),
-        ClientEnd::AuthFailed => "was refused at login".to_owned(),
-        ClientEnd::Failed(words) => format!("failed: {words}"),
     }
 }
 
@@ -162,23 +149,6 @@ fn listen(reach: &Reach) -> io::Result<TcpListener> {
         Reach::Containers(ip) => *ip,
     };
     TcpListener::bind(SocketAddr::new(ip, 0))
-}
-
-/// One session with a command that does nothing: enough for every client to go all the way.
-fn job(addr: SocketAddr, seed: u64, deadline: Duration) -> ClientJob {
-    ClientJob {
-        host: addr.ip().to_string(),
-        port: addr.port(),
-        user: USER.to_owned(),
-        credential: Credential::Publickey,
-        known_host: KnownHost::Right,
-        execs: vec![Exec {
-            command: "true".to_owned(),
-            stdin: None,
-        }],
-        deadline,
-        seed,
-    }
 }
 
 /// Waits for one connection, until the deadline or until nobody can connect any more.

@@ -6,9 +6,8 @@ use super::diagnostic::Mistakes;
 use super::header::one;
 use super::lexer::{Line, Word};
 use super::{suggest, value};
-use crate::peer::KnownHost;
 use crate::scenario::{
-    Act, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Step, StepKind, Stream,
+    Act, Belief, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Step, StepKind, Stream,
 };
 
 /// What a client can be told; in the order in which they may stand.
@@ -43,10 +42,10 @@ enum Demand {
     ExitStatus,
 }
 
-const KNOWN_HOSTS: [(&str, KnownHost); 3] = [
-    ("right", KnownHost::Right),
-    ("other", KnownHost::Other),
-    ("unknown", KnownHost::Unknown),
+const BELIEFS: [(&str, Belief); 3] = [
+    ("right", Belief::Right),
+    ("other", Belief::Other),
+    ("unknown", Belief::Unknown),
 ];
 
 const LOGINS: [(&str, LoginWith); 3] = [
@@ -71,7 +70,7 @@ pub(super) fn read(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKind>
     };
     let act = if first.text == "client" {
         match one(word, &CLIENT_WORDS, "act", mistakes)? {
-            ClientAct::Knows => Act::Knows(only(word, values, &KNOWN_HOSTS, "belief", mistakes)?),
+            ClientAct::Knows => Act::Knows(only(word, values, &BELIEFS, "belief", mistakes)?),
             ClientAct::Login => Act::Login(only(word, values, &LOGINS, "way to log in", mistakes)?),
             ClientAct::Exec => Act::Exec(read_exec(word, values, mistakes)?),
         }

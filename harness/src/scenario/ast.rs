@@ -179,7 +179,7 @@ pub enum Prelude {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
     /// `client knows right|other|unknown`: what the client believes of the host key.
-    Knows(crate::peer::KnownHost),
+    Knows(Belief),
     /// `client login publickey|password|wrong-password`.
     Login(LoginWith),
     /// `client exec "COMMAND" [stdin=...] [channels=N]`.
@@ -188,6 +188,17 @@ pub enum Act {
     ExpectEnd(ExpectedEnd),
     /// `expect stdout ...`, about every exec of the line before.
     ExpectOutput(ExpectedOutput),
+}
+
+/// What a client believes of the server's host key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    /// The right one.
+    Right,
+    /// Another one, under the server's name.
+    Other,
+    /// Nothing.
+    Unknown,
 }
 
 /// How a pair scenario logs in.

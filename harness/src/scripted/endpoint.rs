@@ -12,8 +12,8 @@ use super::exchange::Exchange;
 use super::link::{Incoming, Link};
 use super::message::Message;
 use super::{Role, Setup, Stop};
-use crate::peer::Broken;
 use crate::scenario::Send;
+use crate::verdict::Broken;
 
 /// One end of a connection under test.
 pub(super) struct Endpoint<'a> {

@@ -13,8 +13,8 @@ use minissh::trace::{Direction, Field, TraceEntry, Traced};
 use super::Clock;
 use super::message::Message;
 use super::packets::{Framing, Half, Unreadable};
-use crate::peer::Broken;
 use crate::scenario::verbs::Verb;
+use crate::verdict::Broken;
 
 /// Most bytes without a line end before the identification. RFC 4253 says 255 for the
 /// identification itself; servers greet at more length.
@@ -58,10 +58,10 @@ impl Link {
     pub(super) fn new(stream: TcpStream, clock: Clock) -> Result<Self, Broken> {
         stream
             .set_nodelay(true)
-            .map_err(|e| broken("set up the connection", &e))?;
+            .map_err(|e| Broken::while_doing("cannot set up the connection", e))?;
         stream
             .set_write_timeout(Some(Duration::from_secs(10)))
-            .map_err(|e| broken("set up the connection", &e))?;
+            .map_err(|e| Broken::while_doing("cannot set up the connection", e))?;
         Ok(Self {
             stream,
             clock,
@@ -73,6 +73,11 @@ impl Link {
             ended: false,
             trace: Vec::new(),
         })
+    }
+
+    /// How many entries the trace has so far.
+    pub(super) fn trace_len(&self) -> usize {
+        self.trace.len()
     }
 
     pub(super) fn into_trace(self) -> Vec<TraceEntry> {
@@ -119,7 +124,9 @@ impl Link {
     /// means is seen when reading, where everything it said before is still waiting.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         match self.stream.write_all(bytes) {
-            Err(error) if !is_close(error.kind()) => Err(broken("write to the subject", &error)),
+            Err(error) if !is_close(error.kind()) => {
+                Err(Broken::while_doing("cannot write to the subject", error))
+            }
             _ => Ok(()),
         }
     }
@@ -147,7 +154,7 @@ impl Link {
         }
         self.stream
             .set_read_timeout(Some(left))
-            .map_err(|e| broken("set a deadline", &e))?;
+            .map_err(|e| Broken::while_doing("cannot set a deadline", e))?;
         let mut bytes = [0; 16 * 1024];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.end(),
@@ -156,7 +163,7 @@ impl Link {
                 .extend_from_slice(bytes.get(..count).unwrap_or_default()),
             Err(error) if is_close(error.kind()) => self.end(),
             Err(error) if is_pause(error.kind()) => {}
-            Err(error) => return Err(broken("read from the subject", &error)),
+            Err(error) => return Err(Broken::while_doing("cannot read from the subject", error)),
         }
         Ok(true)
     }
@@ -291,11 +298,4 @@ fn is_pause(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
     )
-}
-
-fn broken(what: &str, error: &std::io::Error) -> Broken {
-    Broken {
-        what: format!("cannot {what}: {error}"),
-        hint: None,
-    }
 }

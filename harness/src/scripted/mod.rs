@@ -24,9 +24,8 @@ use std::time::{Duration, Instant};
 
 use minissh::crypto::SigningKey;
 
-use crate::peer::Broken;
 use crate::scenario::{Closed, Expect, Level, Scenario, Step, StepKind};
-use crate::verdict::{Failure, Outcome, Verdict};
+use crate::verdict::{Broken, Failure, Outcome, Verdict};
 use endpoint::Endpoint;
 use link::Link;
 
@@ -91,18 +90,19 @@ pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -
     let began = Instant::now();
     let link = match Link::new(stream, Arc::clone(&setup.clock)) {
         Ok(link) => link,
-        Err(broken) => return outcome_of_broken(&broken, None, began),
+        Err(broken) => return outcome_of_broken(&broken, None),
     };
     let mut endpoint = Endpoint::new(role, setup, link);
     let mut notes = Vec::new();
     let mut outcome = match play_steps(&mut endpoint, scenario, &mut notes) {
-        Ok(Missed::Nothing) => outcome(Verdict::Pass, None, began),
-        Ok(Missed::Close(failure)) => outcome(Verdict::Deviation, Some(failure), began),
-        Err((step, Stop::Fault(fault))) => judge(scenario.level, fault.at(step), &mut notes, began),
-        Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step), began),
+        Ok(Missed::Nothing) => Outcome::passed(),
+        Ok(Missed::Close(failure)) => Outcome::new(Verdict::Deviation, Some(failure)),
+        Err((step, Stop::Fault(fault))) => Outcome::missed(scenario.level, fault.at(step)),
+        Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step)),
     };
+    outcome.decided_at = Some(endpoint.link.trace_len());
     endpoint.farewell();
-    outcome.notes = notes;
+    outcome.notes.splice(0..0, notes);
     outcome.trace = endpoint.link.into_trace();
     outcome.took = began.elapsed();
     outcome
@@ -160,7 +160,7 @@ impl Stop {
     }
 
     fn broken(what: String) -> Self {
-        Self::Broken(Broken { what, hint: None })
+        Self::Broken(Broken::new(what))
     }
 }
 
@@ -224,43 +224,7 @@ impl fmt::Display for Demand<'_> {
     }
 }
 
-/// A miss by the level of the requirement.
-fn judge(level: Level, failure: Failure, notes: &mut Vec<String>, began: Instant) -> Outcome {
-    match level {
-        Level::Must | Level::Security => outcome(Verdict::Fail, Some(failure), began),
-        Level::Should => outcome(Verdict::Deviation, Some(failure), began),
-        Level::May => {
-            notes.push(format!(
-                "line {}: {}",
-                failure.line.unwrap_or_default(),
-                failure.actual
-            ));
-            outcome(Verdict::Pass, None, began)
-        }
-    }
-}
-
-fn outcome(verdict: Verdict, failure: Option<Failure>, began: Instant) -> Outcome {
-    Outcome {
-        verdict,
-        failure,
-        notes: Vec::new(),
-        trace: Vec::new(),
-        logs: Vec::new(),
-        took: began.elapsed(),
-    }
-}
-
-fn outcome_of_broken(broken: &Broken, step: Option<&Step>, began: Instant) -> Outcome {
-    let failure = Failure {
-        line: step.map(|step| step.line),
-        step: step.map_or_else(
-            || "setting up the connection".to_owned(),
-            |s| s.source.clone(),
-        ),
-        expected: "our own side to work".to_owned(),
-        actual: broken.what.clone(),
-        hint: broken.hint.clone(),
-    };
-    outcome(Verdict::Broken, Some(failure), began)
+fn outcome_of_broken(broken: &Broken, step: Option<&Step>) -> Outcome {
+    let doing = step.map_or("setting up the connection", |step| &step.source);
+    Outcome::broken(step.map(|step| step.line), doing, broken)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -44,7 +45,10 @@ pub enum NoEngine {
     NotThere(String),
 }
 
-/// A running container; removed when dropped, and on the signals that end a program.
+/// Whether this process has asked for a container.
+static HAS_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// A running container; removed when dropped, at the latest by [`remove_own`].
 pub struct Running(Container<GenericImage>);
 
 impl Running {
@@ -108,6 +112,7 @@ impl Engine {
             let target = CopyTargetOptions::new(*path).with_mode(*mode);
             request = request.with_copy_to(target, content.as_bytes().to_vec());
         }
+        HAS_STARTED.store(true, Ordering::Relaxed);
         let started = request.start();
         started
             .map(Running)
@@ -130,12 +135,10 @@ impl Engine {
             let address = network.ip_address.as_ref()?.parse().ok()?;
             Some((address, network.gateway.as_ref()?.parse().ok()?))
         };
-        networks.values().find_map(both).ok_or_else(|| Broken {
-            what: format!(
-                "container {} is in no network with a gateway",
-                container.id()
-            ),
-            hint: Some("the engine's default network must be a bridge".to_owned()),
+        networks.values().find_map(both).ok_or_else(|| {
+            let id = container.id();
+            Broken::new(format!("container {id} is in no network with a gateway"))
+                .hint("the engine's default network must be a bridge")
         })
     }
 
@@ -238,7 +241,7 @@ pub fn clean(images_too: bool) -> Result<Cleaned, Broken> {
     let engine = Engine::connect().map_err(Broken::from)?;
     let cleaned = engine.runtime.block_on(async {
         let docker = &engine.docker;
-        let containers = remove_containers(docker).await?;
+        let containers = remove_containers(docker, |run| !is_going_on(run)).await?;
         let images = if images_too {
             remove_images(docker).await?
         } else {
@@ -249,7 +252,29 @@ pub fn clean(images_too: bool) -> Result<Cleaned, Broken> {
     cleaned.map_err(|e: EngineError| broken("cannot clean up", &e))
 }
 
-async fn remove_containers(docker: &Docker) -> Result<usize, EngineError> {
+/// Removes the containers of this process, whoever still holds them: a case that was left behind
+/// at its deadline does until the end. Asks no engine when there cannot be any.
+///
+/// # Errors
+/// [`Broken`] when the engine does not answer any more, or when it refuses.
+pub fn remove_own() -> Result<(), Broken> {
+    if !HAS_STARTED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let engine = Engine::connect().map_err(Broken::from)?;
+    let own = run_label();
+    let removed = remove_containers(&engine.docker, |run| run == own);
+    let removed = engine.runtime.block_on(removed);
+    removed.map(|_| ()).map_err(|e| {
+        broken("cannot remove the containers of this run", &e).hint("`sshdrill clean` tries again")
+    })
+}
+
+/// Removes the containers of the runs that `is_over` says yes to, and counts them.
+async fn remove_containers(
+    docker: &Docker,
+    is_over: impl Fn(&str) -> bool,
+) -> Result<usize, EngineError> {
     let listed = ListContainersOptions {
         all: true,
         filters: Some(HashMap::from([(
@@ -264,7 +289,7 @@ async fn remove_containers(docker: &Docker) -> Result<usize, EngineError> {
             .labels
             .and_then(|mut labels| labels.remove(LABEL))
             .unwrap_or_default();
-        let Some(id) = container.id.filter(|_| !is_going_on(&run)) else {
+        let Some(id) = container.id.filter(|_| is_over(&run)) else {
             continue;
         };
         let force = RemoveContainerOptions {
@@ -348,10 +373,7 @@ impl From<NoEngine> for Broken {
                 "install and start a container engine (Debian: docker.io), or set DOCKER_HOST",
             ),
         };
-        Self {
-            what: format!("cannot reach a container engine: {why}"),
-            hint: Some(hint.to_owned()),
-        }
+        Self::new(format!("cannot reach a container engine: {why}")).hint(hint)
     }
 }
 
@@ -362,8 +384,5 @@ fn broken(what: &str, e: &dyn StdError) -> Broken {
         words = format!("{words}: {error}");
         cause = error.source();
     }
-    Broken {
-        what: words,
-        hint: None,
-    }
+    Broken::new(words)
 }

@@ -138,14 +138,13 @@ impl Image {
                 what: format!("no base image {base}: {}", bases.what),
                 hint: bases.hint.clone(),
             },
-            _ => Broken {
-                what: format!("cannot build {}:{}: {e}", self.name, self.tag),
-                hint: Some(format!(
+            _ => {
+                Broken::new(format!("cannot build {}:{}: {e}", self.name, self.tag)).hint(format!(
                     "see what fails: docker build --build-arg SUITE={} docker/{}",
                     self.suite,
                     self.name.trim_start_matches("sshdrill-"),
-                )),
-            },
+                ))
+            }
         }
     }
 }
@@ -174,10 +173,8 @@ fn make_bases(
     ));
     let mut command = Command::new("bash");
     command.args(["-c", MAKE_BASE, "make-base"]).args(&missing);
-    let ran = process::run(&mut command, b"", MAKE_BASE_MAX).map_err(|e| Broken {
-        what: format!("cannot run bash: {e}"),
-        hint: None,
-    })?;
+    let ran = process::run(&mut command, b"", MAKE_BASE_MAX)
+        .map_err(|e| Broken::while_doing("cannot run bash", e))?;
     for line in String::from_utf8_lossy(&ran.stdout).lines() {
         progress(line);
     }

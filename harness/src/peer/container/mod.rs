@@ -4,7 +4,7 @@
 mod engine;
 mod image;
 
-pub use engine::{Cleaned, Engine, NoEngine, Running, clean};
+pub use engine::{Cleaned, Engine, NoEngine, Running, clean, remove_own};
 pub use image::Image;
 
 /// Label on everything that the suite makes: containers carry the run as its value, images `image`.

@@ -70,7 +70,7 @@ pub(super) fn connect(place: &dyn Place, job: &ClientJob) -> Result<ClientRecord
                 "cannot prepare an ssh client in {folder}: {}",
                 ran.stderr.trim()
             );
-            return Err(Broken { what, hint: None });
+            return Err(Broken::new(what));
         }
     };
     Ok(ClientRecord {

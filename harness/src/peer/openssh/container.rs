@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{PASSWORD, Place, USER, client, kexinit, product};
+use super::{Place, client, kexinit, product};
 use crate::peer::container::{Engine, Running};
 use crate::peer::process::Ran;
 use crate::peer::{
@@ -68,12 +68,8 @@ impl ContainerOpenSsh {
             version: product(&printed.stderr).unwrap_or_else(|| format!("OpenSSH of {suite}")),
             origin: Origin::Container(suite.to_owned()),
             capabilities: Capabilities {
-                server: true,
-                client: true,
-                server_password: true,
-                client_password: true,
                 strict_kex,
-                multiplex: true,
+                ..Capabilities::ALL
             },
         };
         Ok(Self {
@@ -130,10 +126,7 @@ impl Inside {
         );
         let hint = "the engine's bridge must be on this machine: Docker Desktop, rootless and \
                     remote engines cannot be used yet";
-        Broken {
-            what,
-            hint: Some(hint.to_owned()),
-        }
+        Broken::new(what).hint(hint)
     }
 
     /// The server's log from the given byte on.
@@ -178,11 +171,11 @@ impl RunningServer for ContainerServer {
     }
 
     fn user(&self) -> &str {
-        USER
+        keys::LOGIN
     }
 
     fn password(&self) -> &str {
-        PASSWORD
+        keys::PASSWORD
     }
 
     fn finish(self: Box<Self>) -> ServerRecord {

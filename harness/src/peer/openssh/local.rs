@@ -8,11 +8,11 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::sshd::Server;
-use super::{Place, USER, client, kexinit, product, version};
+use super::{Place, client, kexinit, product, version};
 use crate::peer::process::{self, Ran};
 use crate::peer::{
-    Broken, Capabilities, ClientJob, ClientRecord, Credential, Exec, KnownHost, Origin, Peer,
-    PeerInfo, Reach, RunningServer, ServerSetup,
+    Broken, Capabilities, ClientJob, ClientRecord, Origin, Peer, PeerInfo, Reach, RunningServer,
+    ServerSetup,
 };
 
 /// Where distributions keep `sshd`, beside PATH.
@@ -85,7 +85,8 @@ impl LocalOpenSsh {
 
     /// Asks the server, or where there is none the client; both are of one version.
     fn offers_strict_kex(&self) -> Result<bool, Broken> {
-        let asking = |e: std::io::Error| broken("cannot read the KEXINIT of local OpenSSH", e);
+        let asking =
+            |e: std::io::Error| Broken::while_doing("cannot read the KEXINIT of local OpenSSH", e);
         if self.server.is_some() {
             let setup = ServerSetup {
                 reachable_from: Reach::Loopback,
@@ -96,19 +97,7 @@ impl LocalOpenSsh {
             return kexinit::offers_strict_kex(stream).map_err(asking);
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(asking)?;
-        let job = ClientJob {
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: listener.local_addr().map_err(asking)?.port(),
-            user: USER.to_owned(),
-            credential: Credential::Publickey,
-            known_host: KnownHost::Right,
-            execs: vec![Exec {
-                command: "true".to_owned(),
-                stdin: None,
-            }],
-            deadline: ASKING_MAX,
-            seed: 0,
-        };
+        let job = ClientJob::idle(listener.local_addr().map_err(asking)?, 0, ASKING_MAX);
         std::thread::scope(|scope| {
             let client = scope.spawn(|| self.connect(&job));
             let offers = listener
@@ -126,9 +115,9 @@ impl Peer for LocalOpenSsh {
     }
 
     fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken> {
-        let server = self.server.as_ref().ok_or_else(|| Broken {
-            what: "there is no sshd on this machine".to_owned(),
-            hint: Some("install OpenSSH's server (Debian: openssh-server)".to_owned()),
+        let server = self.server.as_ref().ok_or_else(|| {
+            Broken::new("there is no sshd on this machine")
+                .hint("install OpenSSH's server (Debian: openssh-server)")
         })?;
         let address = match setup.reachable_from {
             Reach::Loopback => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -161,7 +150,7 @@ impl Place for Here {
     fn run(&self, script: &str, stdin: &[u8], limit: Duration) -> Result<Ran, Broken> {
         let mut shell = Command::new("sh");
         shell.args(["-c", script]).current_dir(self.folder.path());
-        process::run(&mut shell, stdin, limit).map_err(|e| broken("cannot run sh", e))
+        process::run(&mut shell, stdin, limit).map_err(|e| Broken::while_doing("cannot run sh", e))
     }
 
     fn folder(&self) -> &str {
@@ -180,7 +169,7 @@ impl Place for Here {
 /// What a program prints, wherever it prints it.
 pub(super) fn asked(program: &Path, arguments: &[&str]) -> Result<String, Broken> {
     let ran = process::run(Command::new(program).args(arguments), b"", ASKING_MAX)
-        .map_err(|e| broken(&format!("cannot run {}", program.display()), e))?;
+        .map_err(|e| Broken::while_doing(&format!("cannot run {}", program.display()), e))?;
     Ok(String::from_utf8_lossy(&ran.stdout).into_owned() + &ran.stderr)
 }
 
@@ -188,15 +177,8 @@ pub(super) fn folder() -> Result<TempDir, Broken> {
     tempfile::Builder::new()
         .prefix("sshdrill-")
         .tempdir()
-        .map_err(|e| Broken {
-            hint: Some("TMPDIR says where temporary folders go".to_owned()),
-            ..broken("cannot make a temporary folder", e)
+        .map_err(|e| {
+            Broken::while_doing("cannot make a temporary folder", e)
+                .hint("TMPDIR says where temporary folders go")
         })
-}
-
-pub(super) fn broken(what: &str, e: impl std::fmt::Display) -> Broken {
-    Broken {
-        what: format!("{what}: {e}"),
-        hint: None,
-    }
 }

@@ -16,11 +16,6 @@ use super::{Broken, Reach};
 pub use container::ContainerOpenSsh;
 pub use local::LocalOpenSsh;
 
-/// The throw-away user of the servers, in containers and, where possible, on this machine.
-const USER: &str = "drill";
-/// Password of [`USER`], as set by `docker/openssh/Dockerfile`.
-const PASSWORD: &str = "drill-fixture-password";
-
 /// What every server is told; `docker/openssh/Dockerfile` copies the same file.
 pub(super) const SSHD_CONFIG: &str = include_str!("../../../../docker/openssh/sshd_config");
 
@@ -63,6 +58,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::keys;
 
     #[test]
     fn versions_are_read_from_what_each_release_prints() {
@@ -94,6 +90,10 @@ mod tests {
     #[test]
     fn the_image_has_the_user_and_password_that_clients_use() {
         let dockerfile = include_str!("../../../../docker/openssh/Dockerfile");
-        assert!(dockerfile.contains(&format!("echo '{USER}:{PASSWORD}' | chpasswd")));
+        assert!(dockerfile.contains(&format!(
+            "echo '{}:{}' | chpasswd",
+            keys::LOGIN,
+            keys::PASSWORD
+        )));
     }
 }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::local::{ASKING_MAX, asked, broken, folder};
-use super::{PASSWORD, SSHD_CONFIG, USER, product, version};
+use super::local::{ASKING_MAX, asked, folder};
+use super::{SSHD_CONFIG, product, version};
+use crate::peer::keys::{self, LOGIN};
 use crate::peer::process::{self, Daemon};
-use crate::peer::{Broken, RunningServer, ServerRecord, keys};
+use crate::peer::{Broken, RunningServer, ServerRecord};
 use crate::verdict::Log;
 
 /// How long a server may take until it listens.
@@ -97,16 +98,17 @@ impl Server {
     /// Starts a server once. The inner error is its log.
     fn try_start(&self, address: IpAddr) -> Result<Result<LocalServer, String>, Broken> {
         let folder = folder()?;
-        let free = |e| Broken {
-            hint: Some("container peers need an engine that runs on this machine".to_owned()),
-            ..broken(&format!("cannot listen on {address}"), e)
+        let free = |e| {
+            Broken::while_doing(&format!("cannot listen on {address}"), e)
+                .hint("container peers need an engine that runs on this machine")
         };
         let addr = TcpListener::bind((address, 0))
             .and_then(|l| l.local_addr())
             .map_err(free)?;
         let write = |name: &str, text: &str, mode| {
-            write_file(&folder.path().join(name), text, mode)
-                .map_err(|e| broken(&format!("cannot write {}", folder.path().display()), e))
+            write_file(&folder.path().join(name), text, mode).map_err(|e| {
+                Broken::while_doing(&format!("cannot write {}", folder.path().display()), e)
+            })
         };
         write("sshd_config", SSHD_CONFIG, 0o600)?;
         write("host_ed25519", keys::HOST, 0o600)?;
@@ -114,7 +116,7 @@ impl Server {
         // What goes wrong before its log is open comes on stderr.
         let log = write(LOG, "", 0o600)?;
         let daemon = Daemon::start(&self.command(folder.path(), addr), log)
-            .map_err(|e| broken("cannot run sh", e))?;
+            .map_err(|e| Broken::while_doing("cannot run sh", e))?;
         let server = LocalServer {
             daemon,
             folder,
@@ -126,7 +128,7 @@ impl Server {
 
     fn user(&self) -> &str {
         match &self.login {
-            Login::Throwaway => USER,
+            Login::Throwaway => LOGIN,
             Login::Oneself(me) => me,
         }
     }
@@ -198,8 +200,8 @@ const PASSWORD_HASH: &str = "$6$sshdrill$hNrZGmwgEsh9e131R7O9IVi/98Xj33WmtTOIzUd
 
 /// The start of a command line whose rest runs in its own view of the machine.
 fn in_own_view(folder: &str) -> Vec<String> {
-    let passwd = format!("{USER}:x:{THROWAWAY_UID}:{THROWAWAY_UID}::/:/bin/sh");
-    let shadow = format!("{USER}:{PASSWORD_HASH}:19000:0:99999:7:::");
+    let passwd = format!("{LOGIN}:x:{THROWAWAY_UID}:{THROWAWAY_UID}::/:/bin/sh");
+    let shadow = format!("{LOGIN}:{PASSWORD_HASH}:19000:0:99999:7:::");
     let environment = [
         format!("DRILL_PASSWD={passwd}"),
         format!("DRILL_SHADOW={shadow}"),
@@ -269,7 +271,7 @@ impl RunningServer for LocalServer {
     }
 
     fn password(&self) -> &str {
-        PASSWORD
+        keys::PASSWORD
     }
 
     fn finish(self: Box<Self>) -> ServerRecord {
@@ -293,14 +295,12 @@ fn read_log(folder: &Path) -> String {
 fn not_started(sshd: &Path, log: &str) -> Broken {
     let last: Vec<&str> = log.lines().rev().take(5).collect();
     let last: Vec<&str> = last.into_iter().rev().collect();
-    Broken {
-        what: format!(
-            "{} did not start listening; its log ends:\n{}",
-            sshd.display(),
-            last.join("\n")
-        ),
-        hint: Some("run it by hand: sshd -ddd -p 2222".to_owned()),
-    }
+    Broken::new(format!(
+        "{} did not start listening; its log ends:\n{}",
+        sshd.display(),
+        last.join("\n")
+    ))
+    .hint("run it by hand: sshd -ddd -p 2222")
 }
 
 /// Makes a file, and leaves it open for what else is to be appended.

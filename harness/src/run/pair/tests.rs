@@ -1,6 +1,7 @@
 use super::*;
 use crate::fake::{self, FakePeer, Manner};
 use crate::scenario::{Level, Stream};
+use crate::verdict::Verdict;
 
 fn outcome(scenario: Scenario, manner: Manner) -> Outcome {
     let client = FakePeer::new("minissh", manner);
@@ -27,7 +28,7 @@ fn a_refused_login_is_the_failure_of_the_login_line() {
     let failure = outcome(fake::scenario("interop/exec"), Manner::Refused).failure;
     let failure = failure.expect("it failed");
     assert_eq!(failure.line, Some(6));
-    assert_eq!(failure.actual, "the server refused the login");
+    assert_eq!(failure.actual, "the client was refused at login");
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fake;
+use crate::peer::Capabilities;
 
 fn scenarios() -> Vec<Arc<Scenario>> {
     let of = |name: &str, subject, needs: &[Need]| {
@@ -28,15 +29,15 @@ fn scenarios() -> Vec<Arc<Scenario>> {
 fn peers() -> Vec<PeerInfo> {
     let old = Capabilities {
         strict_kex: false,
-        ..fake::able()
+        ..Capabilities::ALL
     };
     let client_only = Capabilities {
         server: false,
         multiplex: false,
-        ..fake::able()
+        ..Capabilities::ALL
     };
     vec![
-        fake::info("minissh", fake::able()),
+        fake::info("minissh", Capabilities::ALL),
         fake::info("openssh-old", old),
         fake::info("client-only", client_only),
     ]

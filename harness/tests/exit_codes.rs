@@ -135,7 +135,7 @@ fn what_is_missing_is_said_and_does_no_harm() {
     assert_code(&output, 0);
     let text = stdout(&output);
     assert!(
-        text.contains("minissh→minissh") && text.contains("skipped\n  containers"),
+        text.contains("minissh→minissh") && text.contains("\n  containers\n"),
         "{text}"
     );
     let json = fs::read_to_string(json).expect("written");

@@ -4,6 +4,7 @@
 //! one connection: what it believes, how it logs in, which sessions it runs. What then came of it
 //! is judged in `judge`.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use minissh::trace::Direction;
@@ -100,7 +101,8 @@ fn collect(
             Direction::Inbound => other,
         };
         let (bytes, channel) = (stall.bytes, stall.channel);
-        failure.actual += &format!(
+        let _ = write!(
+            failure.actual,
             "; {who} granted a window of {bytes} bytes on its channel {channel}, all of it is \
              used, and no WINDOW_ADJUST came"
         );

@@ -270,7 +270,12 @@ fn extended_data_keeps_its_code() {
 
 #[test]
 fn writing_after_eof_or_close_is_misuse_and_a_second_close_is_nothing() {
-    let server = serve_echo();
+    // It must not close the channel first.
+    let server = serve_users(|ssh| {
+        let channel = ssh.channel_accept().unwrap();
+        let _ = ssh.wait();
+        drop(channel);
+    });
     let channel = log_in(server.addr).channel_exec("echo").unwrap();
     channel.eof().unwrap();
     let late = channel.write(b"late");

@@ -27,6 +27,7 @@
 //! engine      the protocol: key exchange, authentication, channels      no I/O up to here
 //! ─────────────────────────────────────────────────────────────────────────────────────
 //! net         tokio: a task owns socket and engine, handles talk to it
+//! tty         terminals of this machine
 //! process     programs of this machine on channels
 //! blocking    the same calls, waiting for their results
 //! cli         the `minissh` command

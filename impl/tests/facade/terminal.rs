@@ -71,6 +71,20 @@ impl Person {
         self.child.id()
     }
 
+    /// Presses Ctrl-C until the program ends. A shell that is hit just as a command of its own ends
+    /// takes the signal for that command's and goes on, as it would for a person.
+    pub(crate) fn interrupts(&mut self) -> ExitStatus {
+        let mut status = None;
+        let ended = soon(|| {
+            self.types("\x03");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(ended, "still running, having shown:\n{}", self.shown());
+        status.unwrap()
+    }
+
     /// Waits for the program to end.
     pub(crate) fn ends(&mut self) -> ExitStatus {
         let mut status = None;

@@ -11,12 +11,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use pty_process::{Pty as Terminal, Size};
 use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::termios::tcgetpgrp;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
@@ -113,6 +114,32 @@ struct Program {
     streams: Streams,
 }
 
+/// Lets programs start with the signals as a login has them.
+///
+/// A server that was started in the background ignores some signals, and what is ignored stays so
+/// in every program that it starts: nobody could press Ctrl-C in their shells. A handler that does
+/// nothing is the same to us, and is gone in a program. (Setting the dispositions in the child
+/// would need `unsafe`.)
+fn stop_ignoring_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP] {
+            if ignored_signals() & (1 << (signal - 1)) != 0 {
+                // Where it cannot be, programs ignore it as before.
+                let _ = signal_hook::flag::register(signal, Arc::default());
+            }
+        }
+    });
+}
+
+/// The signals that this process ignores, as Linux tells; none where it does not.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
 enum Streams {
     Pipes,
     Terminal(Terminal),
@@ -123,6 +150,7 @@ impl Program {
         /// A program that is started between the opening of a terminal and its close-on-exec mark
         /// would inherit it and keep it open.
         static STARTING: Mutex<()> = Mutex::new(());
+        stop_ignoring_signals();
         let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         match channel.pty() {
             Some(pty) => Self::start_on_terminal(channel, pty),

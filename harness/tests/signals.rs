@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use sshdrill::peer::catalogue::{Part, Required};
 use tempfile::TempDir;
 
@@ -67,11 +69,8 @@ impl Run {
         self.read("stdout") + &self.read("stderr")
     }
 
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill(1) is everywhere").success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is ours");
     }
 
     /// Waits for the end.
@@ -178,7 +177,7 @@ fn printed(program: &str, args: &[&str]) -> Option<String> {
 
 #[test]
 fn reports_are_written_after_each_of_the_signals() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let mut run = Run::start("minissh", HERE, &Run::has_begun_here);
         run.signal(signal);
         run.check_end();
@@ -193,7 +192,7 @@ fn no_server_is_left() {
     }
     let mut run = Run::start("openssh-local", HERE, &Run::has_begun_beside);
     assert!(run.processes().iter().any(|line| line.contains("sshd")));
-    run.signal("-INT");
+    run.signal(Signal::INT);
     run.check_end();
     let start = Instant::now();
     while !run.processes().is_empty() {
@@ -215,7 +214,7 @@ fn no_container_is_left() {
         IN_CONTAINER,
         &Run::has_begun_in_container,
     );
-    patient.signal("-INT");
+    patient.signal(Signal::INT);
     patient.check_end();
     assert_eq!(patient.containers(), Vec::<String>::new());
 
@@ -224,9 +223,9 @@ fn no_container_is_left() {
         IN_CONTAINER,
         &Run::has_begun_in_container,
     );
-    hasty.signal("-INT");
+    hasty.signal(Signal::INT);
     thread::sleep(Duration::from_millis(200));
-    hasty.signal("-INT");
+    hasty.signal(Signal::INT);
     assert_eq!(hasty.status().code(), Some(130), "{}", hasty.said());
     assert_eq!(hasty.containers(), Vec::<String>::new());
 }

@@ -5,7 +5,7 @@
 //!     cargo run --example client-password -- 127.0.0.1:22 robin 'open sesame' 'uname -a'
 
 use std::error::Error;
-use std::io::copy;
+use std::io::Write as _;
 
 use minissh::{blocking, keyfile};
 
@@ -24,8 +24,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let channel = ssh.channel_exec(command)?;
     channel.eof()?;
-    copy(&mut channel.reader(), &mut std::io::stdout())?;
-    copy(&mut channel.stderr_reader(), &mut std::io::stderr())?;
+    // Both streams as they come: one that nobody reads would stop the other.
+    while let Some(data) = channel.read()? {
+        match data.code {
+            None => std::io::stdout().write_all(&data.bytes)?,
+            Some(_) => std::io::stderr().write_all(&data.bytes)?,
+        }
+    }
     eprintln!("{:?}", channel.wait());
     ssh.disconnect();
     Ok(())

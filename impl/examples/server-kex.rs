@@ -3,8 +3,11 @@
 //! Try it with any OpenSSH client, from another terminal; everything typed must come back
 //! unharmed, however many exchanges it passes through:
 //!
-//!     cargo run --example server-kex -- 22022 10000
+//!     cargo run --release --example server-kex -- 22022 10000
 //!     ssh -p 22022 127.0.0.1 echo < some-big-file | cmp - some-big-file
+//!
+//! An exchange costs us half a millisecond and OpenSSH 9.2 five, so that this takes a minute; with
+//! `minissh exec --accept-new` instead of `ssh`, a few seconds.
 
 use std::error::Error;
 use std::thread;

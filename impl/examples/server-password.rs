@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use minissh::blocking::{self, Server, Ssh};
-use minissh::engine::Config;
+use minissh::engine::{Config, Password};
 use minissh::net::{self, AuthPolicy, Exit, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,9 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn attend(ssh: &Ssh, user: &str, password: &str) -> Result<(), net::Error> {
-    let (user, password) = (user.to_owned(), password.to_owned());
+    let user = user.to_owned();
+    let wanted = Password::new(password.as_bytes());
+    // Passwords compare in constant time, and before the name, so that nothing tells which is wrong.
     let policy = AuthPolicy::password(move |name, given| {
-        name == user && given.expose() == password.as_bytes()
+        wanted.as_ref().is_some_and(|wanted| wanted == given) && name == user
     });
     let user = ssh.userauth_accept(policy)?;
     loop {

@@ -11,17 +11,22 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
-use crate::crypto::{PublicKey, SigningKey, from_os};
-use crate::engine::{Config, End};
+use crate::crypto::{PublicKey, SigningKey};
+use crate::engine::{Config, End, Refusal, Status};
 use crate::net::{self, AuthPolicy, ChannelEvent, Data, Error, Exit, Options, Pty, TerminalSize};
 use crate::process;
 
+pub use crate::net::keygen;
 pub use stream::{Reader, Writer};
 
 /// Where a server listens unless told otherwise.
 pub const SERVER_PORT: u16 = 22_022;
+
+/// How many connections a server takes on whose users are not logged in, unless it is told otherwise:
+/// as many as OpenSSH by its `MaxStartups`.
+pub const UNAUTHENTICATED_MAX: usize = 100;
 
 /// How long a server waits after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,16 +40,6 @@ fn runtime() -> &'static Runtime {
             .build()
             .unwrap_or_else(|error| panic!("the system gives no threads: {error}"))
     })
-}
-
-/// A fresh key.
-///
-/// # Errors
-/// [`Error::Io`] when the system has no randomness to give.
-pub fn keygen() -> Result<SigningKey, Error> {
-    let mut rng = from_os()
-        .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))?;
-    Ok(SigningKey::generate(&mut rng))
 }
 
 /// Connects to a server and exchanges keys. `verifier` sees the server's key after its signature
@@ -97,6 +92,8 @@ pub fn server(
 pub struct Server {
     listener: TcpListener,
     stop: Arc<Notify>,
+    /// A place for each connection before its login.
+    places: Arc<Semaphore>,
 }
 
 /// Ends [`Server::serve`].
@@ -126,7 +123,17 @@ impl Server {
         Ok(Self {
             listener,
             stop: Arc::default(),
+            places: Arc::new(Semaphore::new(UNAUTHENTICATED_MAX)),
         })
+    }
+
+    /// Takes on at most so many connections whose users are not logged in; what comes past it is
+    /// closed at once. Each may last as long as
+    /// [`auth_time_max`](crate::engine::Limits::auth_time_max) says.
+    #[must_use]
+    pub fn with_unauthenticated_max(mut self, count: usize) -> Self {
+        self.places = Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        self
     }
 
     /// Where it listens.
@@ -167,7 +174,7 @@ impl Server {
                 return Ok(());
             };
             match accepted {
-                Ok((stream, peer)) => attend(stream, peer, options(peer), &handler),
+                Ok((stream, peer)) => self.attend(stream, peer, options(peer), &handler),
                 // Too many open files, or a client that left at once: it passes, and a server that
                 // gave up over it could be ended by anybody.
                 Err(error) => {
@@ -177,26 +184,33 @@ impl Server {
             }
         }
     }
-}
 
-/// Exchanges keys with a client, and gives it a thread only once that is done.
-fn attend(
-    stream: TcpStream,
-    peer: SocketAddr,
-    options: Options,
-    handler: &Arc<impl Fn(Ssh) + Send + Sync + 'static>,
-) {
-    let handler = Arc::clone(handler);
-    runtime().spawn(async move {
-        let session = match net::accept(stream, options).await {
-            Ok(session) => session,
-            Err(error) => return tracing::info!("{peer}: {error}"),
+    /// Exchanges keys with a client, and gives it a thread only once that is done.
+    fn attend(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        options: Options,
+        handler: &Arc<impl Fn(Ssh) + Send + Sync + 'static>,
+    ) {
+        let handler = Arc::clone(handler);
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return tracing::warn!("{peer}: closed, too many connections wait for their login");
         };
-        let thread = std::thread::Builder::new().spawn(move || handler(Ssh { session }));
-        if let Err(error) = thread {
-            tracing::warn!("{peer}: no thread for the connection: {error}");
-        }
-    });
+        runtime().spawn(async move {
+            let session = match net::accept(stream, options).await {
+                Ok(session) => session,
+                Err(error) => return tracing::info!("{peer}: {error}"),
+            };
+            let before_login = session.before_login();
+            let thread = std::thread::Builder::new().spawn(move || handler(Ssh { session }));
+            if let Err(error) = thread {
+                tracing::warn!("{peer}: no thread for the connection: {error}");
+            }
+            before_login.await;
+            drop(place);
+        });
+    }
 }
 
 /// A connection. Clones are the same connection.
@@ -226,6 +240,22 @@ impl Ssh {
     /// See there.
     pub fn userauth_password(&self, user: &str, password: &str) -> Result<bool, Error> {
         runtime().block_on(self.session.userauth_password(user, password))
+    }
+
+    /// See [`net::Session::userauth_none`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn userauth_none(&self, user: &str) -> Result<bool, Error> {
+        runtime().block_on(self.session.userauth_none(user))
+    }
+
+    /// See [`net::Session::userauth_refusal`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn userauth_refusal(&self) -> Result<Option<Refusal>, Error> {
+        runtime().block_on(self.session.userauth_refusal())
     }
 
     /// See [`net::Session::banners`].
@@ -282,6 +312,14 @@ impl Ssh {
     /// See there.
     pub fn rekey(&self) -> Result<(), Error> {
         runtime().block_on(self.session.rekey())
+    }
+
+    /// See [`net::Session::status`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn status(&self) -> Result<Status, Error> {
+        runtime().block_on(self.session.status())
     }
 
     /// See [`net::Session::wait`].
@@ -361,6 +399,11 @@ impl Channel {
     /// See there.
     pub fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
         runtime().block_on(self.channel.set_env(name, value))
+    }
+
+    /// See [`net::Channel::offer_env`].
+    pub(crate) fn offer_env(&self, name: &str, value: &str) -> Result<(), Error> {
+        runtime().block_on(self.channel.offer_env(name, value))
     }
 
     /// See [`net::Channel::request_pty`].

@@ -11,7 +11,7 @@ pub const OUR_IDENT: &str = concat!("SSH-2.0-minissh_", env!("CARGO_PKG_VERSION"
 /// Ours is the RFC's, so that both sides of any conversation hash the same bytes.
 pub const IDENT_BYTES_MAX: usize = 253;
 
-/// Longest line before the identification line, in bytes. Our bound, and OpenSSH's.
+/// Longest line before the identification line without its line end. Our bound, and OpenSSH's.
 pub const PRELUDE_LINE_BYTES_MAX: usize = 8_192;
 
 /// Most lines before the identification line. Our bound, and OpenSSH's: 1 023 are taken.
@@ -21,7 +21,7 @@ pub const PRELUDE_LINES_MAX: usize = 1_023;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdentFault {
     /// The line does not end within its bound.
-    #[error("sent an identification line of more than {bytes_max} bytes")]
+    #[error("sent a line of more than {bytes_max} bytes, its identification or one before it")]
     SentEndlessLine {
         /// The bound in bytes.
         bytes_max: usize,
@@ -120,13 +120,13 @@ impl IdentReader {
 
     fn bound(&self, line: &[u8]) -> Result<(), IdentFault> {
         let is_ident = line.starts_with(b"SSH-") || self.lines_allowed == 0;
-        // One more for the CR.
         let bytes_max = if is_ident {
-            IDENT_BYTES_MAX + 1
+            IDENT_BYTES_MAX
         } else {
             PRELUDE_LINE_BYTES_MAX
         };
-        if line.len() > bytes_max {
+        // A CR is half a line end, also while the LF is not there yet.
+        if line.strip_suffix(b"\r").unwrap_or(line).len() > bytes_max {
             return Err(IdentFault::SentEndlessLine { bytes_max });
         }
         Ok(())
@@ -192,30 +192,36 @@ mod tests {
         }
     }
 
+    fn is_too_long(bytes: &[u8]) -> bool {
+        matches!(ident(bytes), Err(IdentFault::SentEndlessLine { .. }))
+    }
+
     #[test]
-    fn the_longest_ident_is_taken_and_one_more_is_not() {
-        let line = |bytes: usize| {
-            let mut line = b"SSH-2.0-".to_vec();
-            line.resize(bytes, b'x');
-            line.extend_from_slice(b"\r\n");
-            line
-        };
-        assert!(ident(&line(IDENT_BYTES_MAX)).is_ok());
-        assert!(matches!(
-            ident(&line(IDENT_BYTES_MAX + 2)),
-            Err(IdentFault::SentEndlessLine { .. })
-        ));
+    fn the_longest_ident_is_taken_and_one_byte_more_is_not() {
+        for line_end in ["\r\n", "\n", "\r", ""] {
+            for (bytes, is_refused) in [(253, false), (254, true)] {
+                let line = format!("SSH-2.0-{}{line_end}", "x".repeat(bytes - 8));
+                assert_eq!(is_too_long(line.as_bytes()), is_refused, "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_line_before_an_ident_is_taken_and_one_byte_more_is_not() {
+        for line_end in ["\r\n", "\n", "\r", ""] {
+            for (bytes, is_refused) in [(8_192, false), (8_193, true)] {
+                let line = "x".repeat(bytes) + line_end;
+                assert_eq!(is_too_long(line.as_bytes()), is_refused, "{line_end:?}");
+            }
+        }
     }
 
     #[test]
     fn a_server_may_speak_first_but_not_forever_and_a_client_may_not() {
         let lines = |count: usize| [b"hi\n".repeat(count), b"SSH-2.0-x\n".to_vec()].concat();
+        assert!(matches!(ident(&lines(1_023)), Ok(IdentRead::Done { .. })));
         assert!(matches!(
-            ident(&lines(PRELUDE_LINES_MAX)),
-            Ok(IdentRead::Done { .. })
-        ));
-        assert!(matches!(
-            ident(&lines(PRELUDE_LINES_MAX + 1)),
+            ident(&lines(1_024)),
             Err(IdentFault::SentTooManyLines { .. })
         ));
         assert!(matches!(

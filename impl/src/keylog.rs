@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -46,9 +47,9 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Appends to a file, which many connections may share.
-#[derive(Debug)]
-pub struct KeyLogFile(File);
+/// Appends to a file. Clones are the same file, for many connections to share.
+#[derive(Debug, Clone)]
+pub struct KeyLogFile(Arc<File>);
 
 impl KeyLogFile {
     /// Opens the file, or makes it, readable by its owner alone.
@@ -62,14 +63,14 @@ impl KeyLogFile {
             .create(true)
             .mode(0o600)
             .open(path)
-            .map(Self)
+            .map(|file| Self(Arc::new(file)))
     }
 }
 
 impl KeyLog for KeyLogFile {
     fn shared_secret(&mut self, cookie: &[u8; 16], secret: &SharedSecret) {
         // In one write, so that lines of several connections do not mix.
-        if let Err(error) = self.0.write_all(line(cookie, secret).as_bytes()) {
+        if let Err(error) = (&*self.0).write_all(line(cookie, secret).as_bytes()) {
             tracing::warn!("cannot write the key log: {error}");
         }
     }

@@ -11,6 +11,10 @@
 //! twin [`net`]; what makes them small is [`engine`], which you can drive over anything that
 //! carries bytes.
 //!
+//! To read on: the procedural API [row by row](guide::rows), the [limits](guide::limits) and what
+//! they bound, what is [not here](guide::scope) and why, and what rules out the
+//! [famous bugs](guide::famous_bugs).
+//!
 //! # The layers
 //!
 //! Each may use what stands above it, and nothing below; a test reads the sources to hold it.
@@ -56,11 +60,14 @@
 //!
 //! ```no_run
 //! use minissh::blocking::{self, Ssh};
+//! use minissh::engine::Password;
 //! use minissh::net::{AuthPolicy, Error, Exit};
 //!
 //! fn greet(ssh: &Ssh) -> Result<(), Error> {
-//!     let user = ssh.userauth_accept(AuthPolicy::password(|user, password| {
-//!         user == "guest" && password.expose() == b"guest"
+//!     let wanted = Password::new(b"guest").expect("it is short");
+//!     // Passwords compare in constant time.
+//!     let user = ssh.userauth_accept(AuthPolicy::password(move |user, password| {
+//!         *password == wanted && user == "guest"
 //!     }))?;
 //!     let channel = ssh.channel_accept()?;
 //!     channel.write(format!("hello {user}\n").as_bytes())?;
@@ -103,6 +110,7 @@ pub mod blocking;
 pub mod cli;
 pub mod crypto;
 pub mod engine;
+pub mod guide;
 pub mod ident;
 pub mod keyfile;
 pub mod keylog;

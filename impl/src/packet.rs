@@ -4,6 +4,7 @@
 //! buffer where the bytes lie. Does not know messages: when keys change is for the engine to say.
 
 use thiserror::Error;
+use zeroize::Zeroize;
 
 use crate::crypto::{CryptoRng, PacketKey, TAG_BYTES};
 use crate::wire::Writer;
@@ -104,6 +105,8 @@ pub struct PacketReader {
     buffer: Vec<u8>,
     /// Where the packet under way begins in `buffer`.
     start: usize,
+    /// Where the packet before it begins, as far as that is still there.
+    opened_from: usize,
     /// Its length, once opened; a stream cipher must not open it twice.
     length: Option<u32>,
     epoch: Epoch,
@@ -129,6 +132,7 @@ impl PacketReader {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
+            self.opened_from = 0;
         }
         self.buffer.extend_from_slice(bytes);
     }
@@ -150,6 +154,7 @@ impl PacketReader {
     /// A [`PacketFault`]; the reader is then useless.
     pub fn next_packet(&mut self) -> Result<Option<OpenedPacket<'_>>, PacketFault> {
         let Some(length) = self.open_length()? else {
+            self.rest();
             return Ok(None);
         };
         let tag_bytes = if self.epoch.key.is_some() {
@@ -171,6 +176,7 @@ impl PacketReader {
             key.open(sequence_number, packet, tag)
                 .map_err(|_| PacketFault::SentWrongTag)?;
         }
+        self.opened_from = self.start;
         self.start = end + tag_bytes;
         self.length = None;
         self.epoch.count(packet_bytes + tag_bytes);
@@ -182,10 +188,23 @@ impl PacketReader {
         }))
     }
 
+    /// Overwrites the packet that was opened last, which may hold a password.
+    pub fn wipe_opened(&mut self) {
+        if let Some(opened) = self.buffer.get_mut(self.opened_from..self.start) {
+            opened.zeroize();
+        }
+    }
+
     /// The peer sent NEWKEYS: what follows is under `key`. Strict key exchange also starts the
     /// sequence numbers anew (OpenSSH PROTOCOL §1.9).
     pub fn change_keys(&mut self, key: PacketKey, resets_sequence_number: bool) {
         self.epoch.change_keys(key, resets_sequence_number);
+    }
+
+    /// Key exchanges before the next packet: 0 is cleartext.
+    #[must_use]
+    pub fn key_epoch(&self) -> u32 {
+        self.epoch.number
     }
 
     /// Packets opened under the current keys.
@@ -198,6 +217,15 @@ impl PacketReader {
     #[must_use]
     pub fn epoch_bytes(&self) -> u64 {
         self.epoch.bytes
+    }
+
+    /// A connection that has nothing to read holds no memory for it.
+    fn rest(&mut self) {
+        if self.start == self.buffer.len() {
+            self.buffer = Vec::new();
+            self.start = 0;
+            self.opened_from = 0;
+        }
     }
 
     /// The length of the packet under way, bounded before anything is done with it.

@@ -2,7 +2,10 @@
 //!
 //! A program on a terminal is the leader of a session of its own, a program on pipes the leader of
 //! a process group: signals reach its children too, and when the channel is closed all of them get
-//! `HUP`, and what remains of the group after a moment is killed.
+//! `HUP`. Nothing is killed: what ignores the signal, as everything under `nohup` does, is meant to
+//! run on, and users of sshd count on it.
+
+mod login;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -25,18 +28,23 @@ use crate::msg::ChannelExtendedData;
 use crate::net::{Channel, ChannelEvent, Error, Exit, Pty, TerminalSize};
 use crate::tty;
 
+pub(crate) use login::user_name;
+
 /// How much of a program's output is read at once.
 const READ_BYTES: usize = 32 << 10;
 
 /// The exit status of a shell that could not start a program.
 const CANNOT_RUN: u32 = 127;
 
-/// How long a program has after `HUP` to end by itself.
+/// How long we wait for a program to end after `HUP`. What runs on then is none of ours any more.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a terminal must be silent, once its program has ended, to be done. A program left in
-/// the background may keep it open for ever.
-const SILENCE: Duration = Duration::from_millis(100);
+/// How long the last words of a program on a terminal may take to come through it. A program left
+/// in the background may keep it open for ever, and print for ever.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// More than a terminal holds of what was written to it and is not read: 64 KiB and a page on Linux.
+const TERMINAL_BYTES: usize = 128 << 10;
 
 /// The names of RFC 4254 §6.10.
 const SIGNALS: [(&str, Signal); 13] = [
@@ -57,39 +65,56 @@ const SIGNALS: [(&str, Signal); 13] = [
 
 /// Runs what the peer asked for on this channel, with our own rights, in our home directory: its
 /// command by the shell that `$SHELL` names, or else that shell itself as a login shell. It runs on
-/// a terminal if the peer asked for one. Output and stderr go out, input comes in, and the exit
-/// status, EOF and CLOSE follow. A program whose channel is closed by the peer is hung up on.
+/// a terminal if the peer asked for one, and has the environment of a login: `USER`, `LOGNAME`,
+/// `HOME`, `SHELL`, `PATH`, our `LANG` and `TZ`, where the user came from (`SSH_CONNECTION`), what the
+/// peer may set, and nothing else of ours. Output and stderr go out, input comes in, and the exit
+/// status, EOF and CLOSE follow. A program whose channel is closed first is hung up on, as is one
+/// whose future is dropped: that is [`Exit::Signal`] with `HUP`, whatever becomes of it.
 ///
 /// # Errors
 /// [`Error::Ended`] when the connection ended first.
 pub async fn run_on(channel: &Channel) -> Result<Exit, Error> {
-    let exit = match Program::start(channel) {
-        Ok(program) => program.attend(channel).await?,
-        Err(error) => {
-            let shell = shell();
-            let text = format!("cannot run {}: {error}\n", shell.display());
-            channel.write_stderr(text.as_bytes()).await?;
-            Some(Exit::Status(CANNOT_RUN))
-        }
+    let exit = match run(channel).await {
+        Err(error) if is_closed(&error) => None,
+        exit => exit?,
     };
     let Some(exit) = exit else {
         return Ok(Exit::Signal("HUP".to_owned()));
     };
-    channel.send_exit(&exit).await?;
-    channel.eof().await?;
-    channel.close().await?;
+    match tell(channel, &exit).await {
+        // Closed in the moment in which the program ended.
+        Err(error) if is_closed(&error) => {}
+        told => told?,
+    }
     Ok(exit)
 }
 
-fn shell() -> OsString {
-    std::env::var_os("SHELL")
-        .filter(|shell| !shell.is_empty())
-        .unwrap_or_else(|| "/bin/sh".into())
+/// Whether a channel was closed, by the peer or by another handle of ours.
+fn is_closed(error: &Error) -> bool {
+    matches!(error, Error::ChannelClosed | Error::Misuse(_))
+}
+
+/// To the end of the program, or `None` when the channel is closed first.
+async fn run(channel: &Channel) -> Result<Option<Exit>, Error> {
+    match Program::start(channel) {
+        Ok(program) => program.attend(channel).await,
+        Err(error) => {
+            let text = format!("cannot run {}: {error}\n", login::shell().display());
+            channel.write_stderr(text.as_bytes()).await?;
+            Ok(Some(Exit::Status(CANNOT_RUN)))
+        }
+    }
+}
+
+async fn tell(channel: &Channel, exit: &Exit) -> Result<(), Error> {
+    channel.send_exit(exit).await?;
+    channel.eof().await?;
+    channel.close().await
 }
 
 /// What to run, on whatever input and output.
 fn command(channel: &Channel) -> Command {
-    let shell = shell();
+    let shell = login::shell();
     let mut command = Command::new(&shell);
     match channel.command() {
         Some(line) => drop(command.arg("-c").arg(OsStr::from_bytes(line))),
@@ -100,11 +125,12 @@ fn command(channel: &Channel) -> Command {
             command.arg0(name);
         }
     }
-    if let Some(home) = std::env::home_dir().filter(|home| home.is_dir()) {
+    if let Some(home) = login::home().filter(|home| home.is_dir()) {
         command.current_dir(home);
     }
+    command.env_clear().envs(login::environment());
+    command.envs(channel.path().into_iter().flat_map(login::connection));
     command.envs(channel.env().iter().map(|(name, value)| (name, value)));
-    command.kill_on_drop(true);
     command
 }
 
@@ -124,7 +150,7 @@ fn stop_ignoring_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP] {
-            if ignored_signals() & (1 << (signal - 1)) != 0 {
+            if is_ignored(signal) {
                 // Where it cannot be, programs ignore it as before.
                 let _ = signal_hook::flag::register(signal, Arc::default());
             }
@@ -132,12 +158,12 @@ fn stop_ignoring_signals() {
     });
 }
 
-/// The signals that this process ignores, as Linux tells; none where it does not.
-fn ignored_signals() -> u64 {
+/// Whether this process ignores a signal, as Linux tells; no where it does not.
+pub(crate) fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
+        .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 enum Streams {
@@ -184,7 +210,7 @@ impl Program {
             command.env("SSH_TTY", OsStr::from_bytes(name.as_bytes()));
         }
         let control = terminal.as_fd().try_clone_to_owned()?;
-        let command = pty_process::Command::from(command).kill_on_drop(true);
+        let command = pty_process::Command::from(command);
         let child = command.spawn(pts).map_err(io::Error::other)?;
         Ok(Self {
             group: Group::new(child, Some(control)),
@@ -204,18 +230,10 @@ impl Program {
         };
         // Closing a terminal hangs up on its programs, so that it goes before we wait for them.
         drop(streams);
-        match exit {
-            Ok(Some(exit)) => Ok(Some(exit)),
-            // The channel was closed while we wrote to it.
-            Ok(None) | Err(Error::Misuse(_)) => {
-                group.hang_up().await;
-                Ok(None)
-            }
-            Err(error) => {
-                group.hang_up().await;
-                Err(error)
-            }
+        if !matches!(exit, Ok(Some(_))) {
+            group.hang_up().await;
         }
+        exit
     }
 }
 
@@ -308,40 +326,38 @@ async fn pump_out(
     }
 }
 
-/// Passes on what is written to the terminal until its program has ended and it is silent. Reading
-/// fails once nobody has it open any more.
+/// Passes on what is written to the terminal until its program has ended, and what is in it then.
 async fn pump_terminal(
     channel: &Channel,
     group: &mut Group,
     mut terminal: impl AsyncRead + Unpin,
 ) -> Result<Exit, Error> {
     let mut buffer = vec![0; READ_BYTES];
-    let mut exit = None;
     loop {
-        let has_ended = exit.is_some();
-        let read = async {
-            let read = terminal.read(&mut buffer);
-            match has_ended {
-                true => tokio::time::timeout(SILENCE, read).await.unwrap_or(Ok(0)),
-                false => read.await,
-            }
-        };
         let count = tokio::select! {
-            ended = group.wait(), if !has_ended => {
-                exit = Some(ended?);
-                continue;
+            exit = group.wait() => {
+                channel.write(&last_words(terminal).await).await?;
+                return exit;
             }
-            count = read => count.unwrap_or(0),
+            count = terminal.read(&mut buffer) => count.unwrap_or(0),
         };
         match buffer.get(..count).unwrap_or_default() {
-            [] => break,
+            // Reading fails once nobody has it open any more.
+            [] => return group.wait().await,
             bytes => channel.write(bytes).await?,
         }
     }
-    match exit {
-        Some(exit) => Ok(exit),
-        None => group.wait().await,
-    }
+}
+
+/// What a terminal still holds. It is read before any of it is passed on, because a peer that takes
+/// its time may not use up ours.
+async fn last_words(terminal: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut words = Vec::with_capacity(READ_BYTES);
+    let mut terminal = terminal.take(TERMINAL_BYTES as u64);
+    let read = async { while let Ok(1..) = terminal.read_buf(&mut words).await {} };
+    // An end, an error and too much time are all the same.
+    let _ = tokio::time::timeout(LAST_WORDS, read).await;
+    words
 }
 
 /// Input to the program, until the channel is closed: the peer may say no more and still listen.
@@ -359,7 +375,7 @@ async fn pump_in(channel: &Channel, stdin: Option<impl AsyncWrite + Unpin>) {
     channel.wait().await;
 }
 
-/// A program with the process group that it leads. Dropped before it is waited for, it is killed.
+/// A program with the process group that it leads. Dropped before it is waited for, it is hung up on.
 struct Group {
     child: Child,
     /// Until the program was waited for: its number may be another's afterwards.
@@ -396,23 +412,22 @@ impl Group {
 
     async fn hang_up(&mut self) {
         self.terminal = None;
-        self.send(Signal::HUP);
-        if tokio::time::timeout(GRACE, self.wait()).await.is_err() {
-            self.send(Signal::KILL);
-            let _ = self.wait().await;
-        }
+        self.send_hup();
+        let _ = tokio::time::timeout(GRACE, self.wait()).await;
+        // Once is enough.
+        self.leader = None;
     }
 
-    fn send(&self, signal: Signal) {
+    fn send_hup(&self) {
         if let Some(leader) = self.leader {
-            let _ = kill_process_group(leader, signal);
+            let _ = kill_process_group(leader, Signal::HUP);
         }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.send(Signal::KILL);
+        self.send_hup();
     }
 }
 

@@ -63,9 +63,27 @@ pub enum Traced {
     Closed,
 }
 
-impl fmt::Display for TraceEntry {
-    /// One line of the packet log: time, arrow, epoch:sequence, message, fields.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl TraceEntry {
+    /// The channel that the message is about, by the number it names: the receiver's, and in
+    /// `CHANNEL_OPEN`, which knows no other, the sender's.
+    #[must_use]
+    pub fn channel(&self) -> Option<&str> {
+        let Traced::Packet { fields, .. } = &self.what else {
+            return None;
+        };
+        let numbers = ["recipient", "sender"];
+        let field = fields.iter().find(|field| numbers.contains(&field.name))?;
+        Some(&field.value)
+    }
+
+    /// The entry without what its message says: time, arrow, epoch:sequence, message, channel, and
+    /// the length of the payload, but for one that may hold a password.
+    #[must_use]
+    pub fn brief(&self) -> impl fmt::Display {
+        Brief(self)
+    }
+
+    fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arrow = self.direction.arrow();
         write!(f, "{:>9.3}ms {arrow} ", self.at.as_secs_f64() * 1e3)?;
         match &self.what {
@@ -75,15 +93,40 @@ impl fmt::Display for TraceEntry {
                 sequence_number,
                 key_epoch,
                 message,
-                fields,
                 ..
-            } => {
-                write!(f, "{key_epoch:>2}:{sequence_number:<4} {message}")?;
-                for field in fields {
-                    write!(f, " {}={}", field.name, field.value)?;
-                }
-                Ok(())
+            } => write!(f, "{key_epoch:>2}:{sequence_number:<4} {message}"),
+        }
+    }
+}
+
+impl fmt::Display for TraceEntry {
+    /// One line of the packet log: time, arrow, epoch:sequence, message, fields.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_head(f)?;
+        if let Traced::Packet { fields, .. } = &self.what {
+            for field in fields {
+                write!(f, " {}={}", field.name, field.value)?;
             }
+        }
+        Ok(())
+    }
+}
+
+struct Brief<'a>(&'a TraceEntry);
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_head(f)?;
+        if let Some(channel) = self.0.channel() {
+            write!(f, " channel={channel}")?;
+        }
+        match self.0.what {
+            Traced::Packet {
+                message,
+                payload_bytes,
+                ..
+            } if message != MessageId::USERAUTH_REQUEST => write!(f, " bytes={payload_bytes}"),
+            _ => Ok(()),
         }
     }
 }

@@ -1,61 +1,68 @@
 //! `minissh exec`.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::process::ExitCode;
 
-use super::host_key::{self, HostKeyArgs};
-use super::identity::{self, IdentityArgs};
-use super::{Failure, OWN_FAILURE};
+use super::session::{Tty, TtyArgs};
+use super::target::Target;
+use super::{Failure, OWN_FAILURE, session, shell};
 use crate::blocking::{Channel, Ssh};
-use crate::engine::Config;
 use crate::msg::ChannelExtendedData;
-use crate::net::{Exit, Options};
+use crate::net::Exit;
 
 /// How much of our input is read at once.
 const READ_BYTES: usize = 32 << 10;
 
+const EXAMPLES: &str = "\
+Examples:
+  minissh exec me@example.org uname -a
+  minissh exec -p 2222 me@example.org 'cat >copy' <file         our input is the command's
+  minissh exec -t me@example.org vi notes                       on a terminal
+  minissh exec --rekey-limit 1M me@example.org 'cat big' >big   new keys every MiB
+
+The exit status is that of the command; 255 if it was killed, or if we failed.";
+
 /// Run a command on another machine; its exit status becomes ours.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    tty: TtyArgs,
+    /// Give it no input, so that ours is left for others.
+    #[arg(short, long)]
+    no_input: bool,
     /// What to run there.
-    #[arg(required = true, trailing_var_arg = true)]
+    #[arg(required = true, trailing_var_arg = true, value_hint = clap::ValueHint::CommandString)]
     command: Vec<String>,
 }
 
-/// Where to log in, and how.
-#[derive(Debug, clap::Args)]
-pub(super) struct Target {
-    /// Where, and as whom; without a user, as $USER.
-    #[arg(value_name = "[USER@]HOST")]
-    destination: String,
-    /// The server's port.
-    #[arg(short, long, default_value_t = 22)]
-    port: u16,
-    #[command(flatten)]
-    identity: IdentityArgs,
-    #[command(flatten)]
-    host_key: HostKeyArgs,
-}
-
-impl Target {
-    /// Connects, checks the server's key, and logs in.
-    pub(super) fn log_in(&self) -> Result<Ssh, Failure> {
-        let (user, host) = split_destination(&self.destination)?;
-        let options = Options::new(Config::client());
-        let ssh = host_key::connect(&self.host_key, &host, self.port, options)?;
-        identity::log_in(&self.identity, &ssh, &user)?;
-        Ok(ssh)
+impl Args {
+    pub(super) fn is_quiet(&self) -> bool {
+        self.target.quiet
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let ssh = args.target.log_in()?;
-    let channel = ssh.channel_exec(&args.command.join(" "))?;
-    let exit = converse(&channel)?;
+    let exit = run_on(&ssh, args)?;
     ssh.disconnect();
     exit_code(exit)
+}
+
+fn run_on(ssh: &Ssh, args: &Args) -> Result<Option<Exit>, Failure> {
+    let command = args.command.join(" ");
+    let tty = args.tty.choose(false);
+    if tty == Tty::Ours {
+        return shell::on_terminal(ssh, Some(&command));
+    }
+    let channel = session::open(ssh, Some(&command), tty.bare().as_ref())?;
+    if args.no_input {
+        channel.eof()?;
+        return receive(&channel);
+    }
+    converse(&channel)
 }
 
 /// How the remote program ended, as our own exit code.
@@ -74,20 +81,6 @@ pub(super) fn exit_code(exit: Option<Exit>) -> Result<ExitCode, Failure> {
     }
 }
 
-fn split_destination(destination: &str) -> Result<(String, String), Failure> {
-    match destination.rsplit_once('@') {
-        Some((user, host)) => Ok((user.to_owned(), host.to_owned())),
-        None => {
-            let user = std::env::var("USER")
-                .or_else(|_| std::env::var("LOGNAME"))
-                .map_err(|_| {
-                    Failure::new("no user to log in as").hint("write user@host, or set USER")
-                })?;
-            Ok((user, destination.to_owned()))
-        }
-    }
-}
-
 /// Our input goes there, its output comes here, until the channel is closed.
 pub(super) fn converse(channel: &Channel) -> Result<Option<Exit>, Failure> {
     // Not joined: it may sit in a read of our input that never returns.
@@ -102,13 +95,20 @@ pub(super) fn converse(channel: &Channel) -> Result<Option<Exit>, Failure> {
 pub(super) fn receive(channel: &Channel) -> Result<Option<Exit>, Failure> {
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     while let Some(data) = channel.read()? {
-        match data.code {
-            None => stdout.write_all(&data.bytes)?,
-            Some(ChannelExtendedData::STDERR) => stderr.write_all(&data.bytes)?,
-            Some(_) => {}
+        let written = match data.code {
+            None => stdout.write_all(&data.bytes).and_then(|()| stdout.flush()),
+            Some(ChannelExtendedData::STDERR) => stderr.write_all(&data.bytes),
+            Some(_) => Ok(()),
+        };
+        match written {
+            // Nobody reads on, as in `| head`. Whoever cut us off knows: no word, as from `ssh`.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                channel.close()?;
+                return Ok(Some(Exit::Status(OWN_FAILURE.into())));
+            }
+            written => written?,
         }
     }
-    stdout.flush()?;
     // EOF is not the end: the exit status may come between it and CLOSE.
     Ok(channel.wait())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
-use super::{Failure, terminal};
+use super::{Failure, log, terminal};
 use crate::blocking::{self, Ssh};
 use crate::crypto::PublicKey;
 use crate::keyfile::{self, Known, KnownHosts, Place, fingerprint, known_host_name};
@@ -17,7 +17,7 @@ const SYSTEM_FILE: &str = "/etc/ssh/ssh_known_hosts";
 pub(super) struct HostKeyArgs {
     /// Where host keys are remembered; without it, `~/.ssh/known_hosts`. Those of
     /// `/etc/ssh/ssh_known_hosts` count in any case.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     known_hosts: Option<PathBuf>,
     /// Remember the key of a host that is not known yet without asking. A changed key is refused
     /// all the same.
@@ -78,42 +78,31 @@ impl Check {
             }
             Known::Changed(places) => Err(self.explain_change(key, &places)),
             Known::Revoked(place) => Err(self.explain_revocation(key, &place)),
-            Known::OtherTypes(places) => self.on_new(key, &places),
-            Known::Unknown => self.on_new(key, &[]),
+            Known::OtherTypes(places) => Err(self.explain_other_types(key, &places)),
+            Known::Unknown => self.on_new(key),
         }
     }
 
-    /// A key that nothing is known of. `other_types` are lines for the host by which it cannot
-    /// prove itself to us: then somebody may be in between, and only a person may say yes.
-    fn on_new(&self, key: &PublicKey, other_types: &[Place]) -> Result<(), Failure> {
-        if self.accept_new && other_types.is_empty() {
-            self.remember(key);
-            return Ok(());
-        }
-        if !terminal::is_there() || self.accept_new {
-            return Err(self.explain_unknown(key, other_types));
-        }
-        if !self.ask(key, other_types) {
-            return Err(Failure::new("the host key was not accepted"));
+    fn on_new(&self, key: &PublicKey) -> Result<(), Failure> {
+        if !self.accept_new {
+            if !terminal::is_there() {
+                return Err(self.explain_unknown(key));
+            }
+            if !self.ask(key) {
+                return Err(Failure::new("the host key was not accepted"));
+            }
         }
         self.remember(key);
         Ok(())
     }
 
-    fn ask(&self, key: &PublicKey, other_types: &[Place]) -> bool {
+    fn ask(&self, key: &PublicKey) -> bool {
         let fingerprint = fingerprint(key);
-        let name = self.name();
-        let known = match other_types.is_empty() {
-            true => String::new(),
-            false => format!(
-                "It is known by keys of other types, which cannot be checked: {}.\n",
-                list(other_types)
-            ),
-        };
         let mut question = format!(
-            "{name} is not a known host, so nothing vouches for it.\n{known}\
+            "{} is not a known host, so nothing vouches for it.\n\
              Its ED25519 key has the fingerprint {fingerprint}\n\
-             Go on and remember this key (yes/no/[fingerprint])? "
+             Go on and remember this key (yes/no/[fingerprint])? ",
+            self.name()
         );
         while let Some(answer) = terminal::ask(&question) {
             if answer.eq_ignore_ascii_case("yes") || answer == fingerprint {
@@ -131,31 +120,37 @@ impl Check {
     fn remember(&self, key: &PublicKey) {
         let name = self.name();
         match keyfile::remember(&self.file, &self.host, self.port, key) {
-            Ok(()) => eprintln!(
+            Ok(()) => log::note(format_args!(
                 "Added {name} to the known hosts in {}: {}",
                 self.file.display(),
                 fingerprint(key)
-            ),
-            Err(error) => eprintln!("warning: cannot remember {name}: {error}"),
+            )),
+            Err(error) => log::note(format_args!("warning: cannot remember {name}: {error}")),
         }
     }
 
-    fn explain_unknown(&self, key: &PublicKey, other_types: &[Place]) -> Failure {
+    fn explain_unknown(&self, key: &PublicKey) -> Failure {
         let (name, file) = (self.name(), self.file.display());
         let fingerprint = fingerprint(key);
-        if other_types.is_empty() {
-            return Failure::new(format!("{name} is not in {file}; its key is {fingerprint}"))
-                .hint("compare the fingerprint, then add --accept-new to remember it");
-        }
+        Failure::new(format!("{name} is not in {file}; its key is {fingerprint}"))
+            .hint("compare the fingerprint, then add --accept-new to remember it")
+    }
+
+    fn explain_other_types(&self, key: &PublicKey, places: &[Place]) -> Failure {
         Failure::new(format!(
-            "{name} is known only by keys of other types than ssh-ed25519 ({}); \
-             the key that it shows is {fingerprint}",
-            list(other_types)
+            "THE HOST KEY OF {} HAS CHANGED: its ED25519 key {} is not known, \
+             only keys of other types are ({})\n\
+             Somebody may be in between. Nothing was sent.",
+            self.name().to_uppercase(),
+            fingerprint(key),
+            list(places)
         ))
         .hint(format!(
-            "compare the fingerprint, then say yes on a terminal, or add the line to {file}: \
-             minissh scan -p {} {}",
-            self.port, self.host
+            "minissh takes no other type than ssh-ed25519; if its administrator says that the \
+             fingerprint is right, add the key: minissh scan -p {} {} >>{}",
+            self.port,
+            self.host,
+            self.file.display()
         ))
     }
 

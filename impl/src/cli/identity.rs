@@ -1,12 +1,18 @@
 //! Who we are: private keys from files, and the login with them or with a password.
 
+use std::collections::VecDeque;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Failure, terminal};
+use clap::ValueHint;
+use zeroize::Zeroizing;
+
+use super::{Failure, log, terminal};
 use crate::blocking::Ssh;
 use crate::crypto::SigningKey;
+use crate::engine::Refusal;
 use crate::keyfile::{KeyFile, KeyFileError, Passphrase, StoredKey};
+use crate::msg::AuthMethod;
 
 /// How often a passphrase is asked for, and a password.
 const ATTEMPTS: usize = 3;
@@ -17,10 +23,11 @@ const DEFAULT_KEY: &str = ".ssh/id_ed25519";
 /// What to log in with.
 #[derive(Debug, clap::Args)]
 pub(super) struct IdentityArgs {
-    /// Log in with this private key; without it, with `~/.ssh/id_ed25519` if it is there. A
-    /// password is asked for if the key is not accepted.
-    #[arg(short, long, value_name = "FILE")]
-    identity: Option<PathBuf>,
+    /// Log in with this private key; several are tried in their order, and without any
+    /// `~/.ssh/id_ed25519` if it is there. A password is asked for if no key is accepted and the
+    /// server takes passwords.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    identity: Vec<PathBuf>,
 }
 
 /// Says what is wrong with a key file, and what to do.
@@ -31,59 +38,165 @@ pub(super) fn explain(error: &KeyFileError) -> Failure {
     }
 }
 
-/// Logs in, by key if there is one, else by a password that is asked for.
-pub(super) fn log_in(args: &IdentityArgs, ssh: &Ssh, user: &str) -> Result<(), Failure> {
-    let key = choose_key(args)?;
-    if let Some(key) = &key {
-        let accepted = ssh.userauth_publickey(user, key);
+/// Logs in with what the server takes: the keys in their order, then a password that is asked for.
+pub(super) fn log_in(
+    args: &IdentityArgs,
+    ssh: &Ssh,
+    user: &str,
+    host: &str,
+) -> Result<(), Failure> {
+    let mut attempts = Attempts::new(args, user, host);
+    // What the server takes it says only when it has refused something.
+    let mut refusal = None;
+    loop {
+        let attempt = attempts.next(refusal.as_ref())?;
+        let is_in = match &attempt {
+            Attempt::Key(key) => ssh.userauth_publickey(user, key),
+            Attempt::Nothing => ssh.userauth_none(user),
+            Attempt::Password(password) => ssh.userauth_password(user, password),
+        };
         show_banners(ssh);
-        if accepted? {
+        if is_in? {
             return Ok(());
         }
+        let refused = ssh.userauth_refusal()?.unwrap_or_default();
+        attempts.learn(attempt, &refused)?;
+        refusal = Some(refused);
     }
-    let hint = match key {
-        Some(_) => "is the public key among the authorized ones?",
-        None => "a key is given with -i",
-    };
-    let refused = || Failure::new(format!("{user} was not let in")).hint(hint);
-    if !terminal::is_there() {
-        return Err(refused());
-    }
-    for _ in 0..ATTEMPTS {
-        let password = terminal::ask_secret(&format!("{user}'s password: "))?;
-        let accepted = ssh.userauth_password(user, &password);
-        show_banners(ssh);
-        if accepted? {
-            return Ok(());
-        }
-    }
-    Err(refused())
 }
 
-/// The key that was named, or the usual one. The usual one is left aside if it is of no use.
-fn choose_key(args: &IdentityArgs) -> Result<Option<SigningKey>, Failure> {
-    if let Some(path) = &args.identity {
-        return read_key(path).map(|file| Some(file.key));
-    }
-    let Some(path) = std::env::home_dir().map(|home| home.join(DEFAULT_KEY)) else {
-        return Ok(None);
-    };
-    if !path.exists() {
-        return Ok(None);
-    }
-    match read_key(&path) {
-        Ok(file) => Ok(Some(file.key)),
-        Err(failure) => {
-            eprintln!("warning: {}", failure.what);
-            Ok(None)
+/// What the server is shown next.
+enum Attempt {
+    Key(SigningKey),
+    Nothing,
+    Password(Zeroizing<String>),
+}
+
+/// What there is to log in with, and what became of it.
+struct Attempts {
+    user: String,
+    /// As messages have it.
+    place: String,
+    files: VecDeque<PathBuf>,
+    /// Whether the files were named by the user.
+    are_named: bool,
+    /// Keys that are read.
+    keys: VecDeque<SigningKey>,
+    /// Keys that the server did not take. It may after something else that it wanted first.
+    refused: Vec<SigningKey>,
+    passwords_left: usize,
+}
+
+impl Attempts {
+    fn new(args: &IdentityArgs, user: &str, host: &str) -> Self {
+        let usual = std::env::home_dir().map(|home| home.join(DEFAULT_KEY));
+        let usual = usual.filter(|path| path.exists());
+        let are_named = !args.identity.is_empty();
+        Self {
+            user: user.to_owned(),
+            place: format!("{user}@{host}"),
+            files: match are_named {
+                true => args.identity.iter().cloned().collect(),
+                false => usual.into_iter().collect(),
+            },
+            are_named,
+            keys: VecDeque::new(),
+            refused: Vec::new(),
+            passwords_left: ATTEMPTS,
         }
     }
+
+    fn next(&mut self, refusal: Option<&Refusal>) -> Result<Attempt, Failure> {
+        if refusal.is_none_or(|refusal| takes(refusal, AuthMethod::PUBLICKEY))
+            && let Some(key) = self.next_key()?
+        {
+            return Ok(Attempt::Key(key));
+        }
+        let Some(refusal) = refusal else {
+            // As ssh does. A password typed in vain is a password given away.
+            return Ok(Attempt::Nothing);
+        };
+        if !takes(refusal, AuthMethod::PASSWORD)
+            || self.passwords_left == 0
+            || !terminal::is_there()
+        {
+            return Err(self.explain(refusal));
+        }
+        self.passwords_left -= 1;
+        terminal::ask_secret(&format!("{}'s password: ", self.user)).map(Attempt::Password)
+    }
+
+    /// The usual key is left aside if it is of no use.
+    fn next_key(&mut self) -> Result<Option<SigningKey>, Failure> {
+        while let Some(path) = self.files.pop_front() {
+            match read_key(&path) {
+                Ok(file) => self.keys.push_back(file.key),
+                Err(failure) if self.are_named => return Err(failure),
+                Err(failure) => log::note(format_args!("warning: {}", failure.what)),
+            }
+            if !self.keys.is_empty() {
+                break;
+            }
+        }
+        Ok(self.keys.pop_front())
+    }
+
+    /// Takes note of why the server did not let us in.
+    fn learn(&mut self, attempt: Attempt, refusal: &Refusal) -> Result<(), Failure> {
+        if refusal.wants_new_password {
+            return Err(Failure::new(format!(
+                "{}: the password is right and has to be changed first",
+                self.place
+            ))
+            .hint("change it on that machine, or with ssh: minissh cannot"));
+        }
+        if refusal.is_partial_success {
+            log::note(format_args!(
+                "{}: that was right and is not enough; what is wanted now: {}",
+                self.place,
+                methods(refusal)
+            ));
+            self.keys.extend(self.refused.drain(..));
+        } else if let Attempt::Key(key) = attempt {
+            self.refused.push(key);
+        }
+        Ok(())
+    }
+
+    /// In the words of ssh, which people know.
+    fn explain(&self, refusal: &Refusal) -> Failure {
+        let takes_passwords = takes(refusal, AuthMethod::PASSWORD);
+        let failure = Failure::new(format!(
+            "{}: Permission denied ({}).",
+            self.place,
+            methods(refusal)
+        ));
+        if takes_passwords && self.passwords_left > 0 {
+            failure.hint("there is no terminal to ask for a password on")
+        } else if takes_passwords {
+            failure
+        } else if self.refused.is_empty() {
+            failure.hint("a key is given with -i")
+        } else {
+            failure.hint("is the public key among the authorized ones?")
+        }
+    }
+}
+
+/// Whether the server lets in by this method.
+fn takes(refusal: &Refusal, method: &str) -> bool {
+    refusal.methods.iter().any(|taken| taken == method)
+}
+
+/// The server's words, without what would command the terminal.
+fn methods(refusal: &Refusal) -> String {
+    refusal.methods.join(",").escape_debug().to_string()
 }
 
 /// Reads a private key that is for its owner alone; asks for its passphrase if it has one.
 pub(super) fn read_key(path: &Path) -> Result<KeyFile, Failure> {
     let stored = StoredKey::read(path).map_err(|error| explain(&error))?;
-    check_permissions(path)?;
+    check_permissions(path, "private key")?;
     unlock(&stored, path, None)
 }
 
@@ -110,14 +223,14 @@ pub(super) fn unlock(
         .map_err(|error| explain(&error))
 }
 
-/// Refuses a private key that others can read, as `ssh` does.
-fn check_permissions(path: &Path) -> Result<(), Failure> {
+/// Refuses a file with secrets that others can read, as `ssh` does; `what` is what it is.
+pub(super) fn check_permissions(path: &Path, what: &str) -> Result<(), Failure> {
     let data = std::fs::metadata(path).map_err(Failure::new)?;
     let mode = data.permissions().mode() & 0o777;
     match data.is_file() && mode & 0o077 != 0 {
         false => Ok(()),
         true => Err(Failure::new(format!(
-            "{}: is a private key that others may read (mode {mode:04o})",
+            "{}: is a {what} that others may read (mode {mode:04o})",
             path.display()
         ))
         .hint(format!("chmod 600 {}", path.display()))),
@@ -128,6 +241,28 @@ fn check_permissions(path: &Path) -> Result<(), Failure> {
 fn show_banners(ssh: &Ssh) {
     for banner in ssh.banners().unwrap_or_default() {
         let text = banner.escape_ascii().to_string();
-        eprintln!("{}", text.replace("\\r", "").replace("\\n", "\n"));
+        log::note(text.replace("\\r", "").replace("\\n", "\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_has_to_be_changed_is_not_asked_for_again() {
+        let args = IdentityArgs { identity: vec![] };
+        let mut attempts = Attempts::new(&args, "robin", "host");
+        let refusal = Refusal {
+            methods: vec!["password".to_owned()],
+            is_partial_success: false,
+            wants_new_password: true,
+        };
+        let learned = attempts.learn(Attempt::Password(Zeroizing::default()), &refusal);
+        let what = learned.map_err(|failure| failure.what).unwrap_err();
+        assert!(
+            what.contains("robin@host") && what.contains("has to be changed"),
+            "{what}"
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::ValueHint;
+
 use super::identity::{explain, unlock};
 use super::{Failure, terminal};
 use crate::blocking;
@@ -11,12 +13,21 @@ use crate::keyfile::{
     self, KeyFile, KeyFileError, NamedKey, Passphrase, StoredKey, fingerprint_line, public_line,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  minissh keygen ~/.ssh/id_ed25519 -C me@here    make a key; asks for a passphrase
+  minissh keygen -N '' host_key                  without passphrase, as a server needs it
+  minissh keygen -l host_key                     show its fingerprint
+  minissh keygen -y host_key                     show its public line
+  minissh keygen -p ~/.ssh/id_ed25519            change its passphrase";
+
 /// Make an Ed25519 key, or show or protect one: FILE for yourself, FILE.pub for others.
 ///
 /// The options are those of ssh-keygen. A passphrase that is not given as an option is asked for on
 /// the terminal; without a terminal a new key gets none. What is given as an option can be seen by
 /// everybody on this machine for as long as the command runs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 #[command(group(clap::ArgGroup::new("path").required(true)))]
 #[expect(
     clippy::struct_excessive_bools,
@@ -25,10 +36,10 @@ use crate::keyfile::{
 pub(super) struct Args {
     /// The private key file; with -l it may be a public one. A new key is never written over an
     /// existing file.
-    #[arg(group = "path")]
+    #[arg(group = "path", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// The same, for the habits of ssh-keygen.
-    #[arg(short = 'f', value_name = "FILE", group = "path")]
+    #[arg(short = 'f', value_name = "FILE", group = "path", value_hint = ValueHint::FilePath)]
     file_option: Option<PathBuf>,
     /// Show the fingerprint of a private or public key file.
     #[arg(short = 'l', long, group = "action")]

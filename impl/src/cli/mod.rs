@@ -1,21 +1,25 @@
-//! The command line: `minissh keygen`, `exec`, `scan`, `serve` and `shell`.
+//! The command line: `minissh keygen`, `exec`, `scan`, `serve`, `shell` and `completions`.
 //!
 //! Errors say what and where, and what to do if we know: `error:` and `hint:`, exit code 255 as
 //! `ssh` has it, so that it cannot be taken for the remote command's.
 
+mod completions;
 mod exec;
 mod host_key;
 mod identity;
 mod keygen;
+mod log;
 mod scan;
 mod serve;
+mod session;
 mod shell;
+mod target;
 mod terminal;
+mod transport;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::filter::LevelFilter;
 
 /// Exit code for what is our own failure and not the remote command's.
 const OWN_FAILURE: u8 = 255;
@@ -25,7 +29,8 @@ const OWN_FAILURE: u8 = 255;
 #[derive(Debug, Parser)]
 #[command(name = "minissh", version, after_help = EXAMPLES)]
 struct Cli {
-    /// Say more on stderr: -v for events, -vv for every packet.
+    /// Say more on stderr: -v for events, -vv for every packet, -vvv for what is in them, secrets
+    /// excepted.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     #[command(subcommand)]
@@ -34,22 +39,35 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  minissh keygen host_key                                  make a host key
-  minissh keygen ~/.ssh/id_ed25519 -C me@here              make a user key
-  minissh keygen -l host_key                               show the fingerprint of a key
-  minissh scan -p 22022 127.0.0.1                          show what a server is and offers
+  minissh keygen ~/.ssh/id_ed25519                         make a user key
+  minissh exec me@example.org 'echo hi'                    run a command
+  minissh shell me@example.org                             log in
+  minissh scan example.org                                 show what a server is and offers
+  minissh keygen host_key                                  make a host key, and serve with it:
   minissh serve --host-key host_key --authorized-keys ~/.ssh/id_ed25519.pub
-  ssh -p 22022 -i ~/.ssh/id_ed25519 me@127.0.0.1 'echo hi'
-  minissh exec -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1 'echo hi'
-  minissh shell -i ~/.ssh/id_ed25519 -p 22022 me@127.0.0.1   ~. at line start leaves";
+  source <(minissh completions bash)                       complete commands and options
+
+`minissh COMMAND --help` has more of them. The exit status is that of the remote command; 255 if it
+was killed, or if we failed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Completions(completions::Args),
     Keygen(keygen::Args),
     Exec(exec::Args),
     Scan(scan::Args),
     Serve(serve::Args),
     Shell(shell::Args),
+}
+
+impl Command {
+    fn is_quiet(&self) -> bool {
+        match self {
+            Self::Exec(args) => args.is_quiet(),
+            Self::Shell(args) => args.is_quiet(),
+            Self::Completions(_) | Self::Keygen(_) | Self::Scan(_) | Self::Serve(_) => false,
+        }
+    }
 }
 
 /// What a command ends with instead of its result.
@@ -82,9 +100,18 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log_to_stderr(cli.verbose);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where it cannot be shown, the exit code has to do.
+            let _ = error.print();
+            let is_mistake = error.use_stderr();
+            return ExitCode::from(if is_mistake { OWN_FAILURE } else { 0 });
+        }
+    };
+    log::begin(cli.verbose, cli.command.is_quiet());
     let result = match cli.command {
+        Command::Completions(args) => completions::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Scan(args) => scan::run(&args),
@@ -98,19 +125,4 @@ pub fn main() -> ExitCode {
         }
         ExitCode::from(OWN_FAILURE)
     })
-}
-
-fn log_to_stderr(verbose: u8) {
-    use std::io::IsTerminal as _;
-    let level = match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .without_time()
-        .init();
 }

@@ -30,13 +30,21 @@ const LISTS: [(&str, &str); 6] = [
     ("language", "language"),
 ];
 
+const EXAMPLES: &str = "\
+Examples:
+  minissh scan example.org
+  minissh scan -p 2222 -T 30 192.0.2.1
+  minissh scan example.org >>~/.ssh/known_hosts    once the fingerprint is known to be right";
+
 /// Print a server's host key as a line of `known_hosts`, and what the server offers.
 ///
 /// All but the key stands in comments, so that the output may be appended to a `known_hosts` file.
 /// Nothing vouches for the key: compare its fingerprint first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Which server.
+    #[arg(value_hint = clap::ValueHint::Hostname)]
     host: String,
     /// Its port.
     #[arg(short, long, default_value_t = 22)]
@@ -105,13 +113,9 @@ fn look(args: &Args, seen: &Shared) -> Result<Error, Failure> {
 
 fn connect(host: &str, port: u16, seen: &Shared) -> Error {
     let mut options = Options::new(Config::client());
-    let mut log = options.recorder.take();
     let recorded = Arc::clone(seen);
     options.recorder = Some(Box::new(move |entry: TraceEntry| {
         note(&mut lock(&recorded), &entry);
-        if let Some(log) = &mut log {
-            log.record(entry);
-        }
     }));
     let verified = Arc::clone(seen);
     let connected = match (host, port).to_socket_addrs() {

@@ -1,231 +1,119 @@
 //! `minissh serve`.
 
-use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+mod access;
+mod connections;
 
-use super::Failure;
-use crate::blocking::{SERVER_PORT, Server, Ssh};
-use crate::crypto::PublicKey;
-use crate::engine::{Config, End, Password};
-use crate::keyfile::{AuthorizedKeys, KeyFile, fingerprint};
-use crate::net::{AuthPolicy, Error, Options};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::ValueHint;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::transport::TransportArgs;
+use super::{Failure, identity};
+use crate::blocking::{SERVER_PORT, Server, Stop, UNAUTHENTICATED_MAX};
+use crate::crypto::SigningKey;
+use crate::engine::Config;
+use crate::keyfile::fingerprint;
+use crate::process;
+use access::{Access, AccessArgs};
+use connections::{Connections, place};
+
+const EXAMPLES: &str = "\
+Examples:
+  minissh keygen host_key
+  minissh serve --host-key host_key --authorized-keys ~/.ssh/id_ed25519.pub
+  ssh -p 22022 127.0.0.1                                      from another terminal
+
+  minissh serve --host-key host_key --password-file secret --listen :: --port 2222
+  minissh serve --host-key host_key --authorized-keys keys --rekey-limit '16M 1m' -vv
+
+Ctrl-C, or SIGTERM, ends it: every connection is told, every program gets HUP, and what ignores it,
+as under nohup, runs on. So it is when a connection is lost.";
 
 /// Serve commands and shells on this machine, with your own rights, in the foreground.
 ///
-/// Whoever logs in acts as the user who runs this, whatever user name they give. Each login and each
-/// refusal is a line on stderr, in the words of OpenSSH's sshd.
+/// Whoever logs in acts as the user who runs this, under whatever user name they give, or under the
+/// one of --user alone. Each login and each refusal is a line on stderr, in the words of OpenSSH's sshd.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The private key that proves who we are; see `minissh keygen`.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     host_key: PathBuf,
-    /// Public keys that may log in, a line each.
-    #[arg(long, required_unless_present = "password_file")]
-    authorized_keys: Option<PathBuf>,
-    /// A file whose first line is a password that may log in.
-    #[arg(long)]
-    password_file: Option<PathBuf>,
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1")]
+    #[command(flatten)]
+    access: AccessArgs,
+    /// The only user name that may log in [default: any].
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Where to listen: an address of this machine, or :: for all.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: String,
     /// The port; 0 takes a free one.
     #[arg(short, long, default_value_t = SERVER_PORT)]
     port: u16,
-}
-
-/// Who may log in.
-struct Access {
-    keys: AuthorizedKeys,
-    password: Option<Password>,
-    strangers: Strangers,
-}
-
-/// Addresses that have left without being let in. An OpenSSH client that has only keys of other
-/// algorithms does not show them, so that we can tell it what we take only when it comes again.
-#[derive(Default)]
-struct Strangers(Mutex<HashSet<IpAddr>>);
-
-impl Strangers {
-    /// Past it, all are forgotten: this is a courtesy and may not grow.
-    const MAX: usize = 1_024;
-
-    fn change<R>(&self, change: impl FnOnce(&mut HashSet<IpAddr>) -> R) -> R {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn remember(&self, ip: IpAddr) {
-        self.change(|strangers| {
-            if strangers.len() >= Self::MAX {
-                strangers.clear();
-            }
-            strangers.insert(ip);
-        });
-    }
-
-    fn forget(&self, ip: IpAddr) {
-        self.change(|strangers| strangers.remove(&ip));
-    }
-
-    fn knows(&self, ip: IpAddr) -> bool {
-        self.change(|strangers| strangers.contains(&ip))
-    }
+    /// How many connections may wait for their login; what comes past it is closed at once, as by
+    /// `MaxStartups` of sshd.
+    #[arg(long, value_name = "COUNT", default_value_t = UNAUTHENTICATED_MAX)]
+    max_startups: usize,
+    #[command(flatten)]
+    transport: TransportArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let host_key = KeyFile::read(&args.host_key).map_err(|error| {
-        Failure::new(error).hint(format!(
-            "make one: minissh keygen {}",
-            args.host_key.display()
-        ))
-    })?;
-    let access = Arc::new(read_access(args)?);
+    let host_key = read_host_key(&args.host_key)?;
+    let access = Arc::new(Access::read(&args.access, args.user.clone())?);
+    let transport = args.transport.prepare()?;
     let server = Server::bind((args.listen.as_str(), args.port))
-        .map_err(|error| Failure::new(error).hint("choose another with --port"))?;
+        .map_err(|error| Failure::new(error).hint("choose another with --port or --listen"))?
+        .with_unauthenticated_max(args.max_startups);
+    stop_on_signals(server.stopper())?;
     eprintln!(
         "listening on {}, host key {}",
         server.local_addr()?,
-        fingerprint(&host_key.key.public_key())
+        fingerprint(&host_key.public_key())
     );
-    let key = host_key.key;
+    let connections = Arc::new(Connections::default());
     server.serve(
         move |peer| {
             tracing::info!("Connection from {}", place(peer));
-            Options::new(Config::server(key.clone()))
+            transport.options(Config::server(host_key.clone()))
         },
-        move |ssh| attend(&ssh, &access),
+        {
+            let connections = Arc::clone(&connections);
+            move |ssh| connections.attend(&ssh, &access)
+        },
     )?;
+    connections.end();
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_access(args: &Args) -> Result<Access, Failure> {
-    let keys = match &args.authorized_keys {
-        Some(path) => AuthorizedKeys::read(path)?,
-        None => AuthorizedKeys::default(),
-    };
-    let password = match &args.password_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-            let line = text.lines().next().unwrap_or_default();
-            Some(
-                Password::new(line.as_bytes())
-                    .filter(|_| !line.is_empty())
-                    .ok_or_else(|| {
-                        Failure::new(format!("{}: no password on the first line", path.display()))
-                    })?,
-            )
-        }
-        None => None,
-    };
-    let strangers = Strangers::default();
-    Ok(Access {
-        keys,
-        password,
-        strangers,
-    })
-}
-
-/// As `sshd` writes an address.
-fn place(peer: SocketAddr) -> String {
-    format!("{} port {}", peer.ip(), peer.port())
-}
-
-/// Serves one connection, its sessions side by side.
-fn attend(ssh: &Ssh, access: &Arc<Access>) {
-    // Every connection of a listener has an address, unless it is over already.
-    let Some(peer) = ssh.peer_addr() else { return };
-    let end = match ssh.userauth_accept(policy(access, peer)) {
-        Ok(user) => {
-            access.strangers.forget(peer.ip());
-            let end = serve_sessions(ssh);
-            format!("Disconnected from user {} {}", shown(&user), place(peer)) + &because(&end)
-        }
-        Err(end) => {
-            access.strangers.remember(peer.ip());
-            format!("Disconnected from {} before login", place(peer)) + &because(&end)
-        }
-    };
-    eprintln!("{end}");
-}
-
-fn because(end: &Error) -> String {
-    match end {
-        Error::Ended(End::PeerHungUp) => String::new(),
-        end => format!(": {end}"),
+fn read_host_key(path: &Path) -> Result<SigningKey, Failure> {
+    if !path.exists() {
+        return Err(
+            Failure::new(format!("{}: there is no such file", path.display()))
+                .hint(format!("make one: minissh keygen {}", path.display())),
+        );
     }
+    identity::read_key(path).map(|file| file.key)
 }
 
-fn serve_sessions(ssh: &Ssh) -> Error {
-    loop {
-        let channel = match ssh.channel_accept() {
-            Ok(channel) => channel,
-            Err(end) => return end,
-        };
-        std::thread::spawn(move || match channel.run_command() {
-            Ok(exit) => tracing::info!("{exit:?}"),
-            Err(error) => tracing::info!("{error}"),
-        });
-    }
-}
-
-/// A user name as it may be printed: it is the peer's.
-fn shown(user: &str) -> String {
-    user.escape_debug().to_string()
-}
-
-fn log(verdict: bool, method: &str, user: &str, peer: SocketAddr, key: Option<&PublicKey>) {
-    let verdict = match verdict {
-        true => "Accepted",
-        false => "Failed",
-    };
-    let key = key.map(|key| format!(": ED25519 {}", fingerprint(key)));
-    let (user, peer, key) = (shown(user), place(peer), key.unwrap_or_default());
-    eprintln!("{verdict} {method} for {user} from {peer} ssh2{key}");
-}
-
-fn policy(access: &Arc<Access>, peer: SocketAddr) -> AuthPolicy {
-    let (keys, strangers) = (access.clone(), access.clone());
-    let by_key = AuthPolicy::publickey(move |user, key, signed| {
-        let accept = keys.keys.has(key);
-        // A probe that would do is not a login yet.
-        if signed || !accept {
-            log(accept, "publickey", user, peer, Some(key));
+/// The first signal ends the listening, and with it the server; a second one ends all at once.
+fn stop_on_signals(stop: Stop) -> Result<(), Failure> {
+    // What nohup, or a shell that starts us in the background, has us ignore stays ignored.
+    let may_come = |signal: &i32| *signal == SIGTERM || !process::is_ignored(*signal);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM].iter().filter(|s| may_come(s)))?;
+    std::thread::spawn(move || {
+        let mut signals = signals.forever();
+        if let Some(signal) = signals.next() {
+            eprintln!("Received signal {signal}; terminating.");
+            stop.stop();
         }
-        accept
+        if let Some(signal) = signals.next() {
+            std::process::exit(128 + signal);
+        }
     });
-    // What cannot lead to a login is not offered: a password typed in vain is a password given away.
-    let policy = match access.password.clone() {
-        None => by_key,
-        Some(wanted) => by_key.or_password(move |user, given| {
-            // In constant time, whatever their lengths.
-            let accept = wanted == *given;
-            log(accept, "password", user, peer, None);
-            accept
-        }),
-    };
-    policy
-        .on_other_key(move |user, algorithm| {
-            let algorithm = algorithm.escape_debug();
-            eprintln!(
-                "Failed publickey for {} from {} ssh2: {algorithm} is not supported",
-                shown(user),
-                place(peer)
-            );
-            Some(format!(
-                "{algorithm} keys are not supported here.\r\n{KEYS_TAKEN}"
-            ))
-        })
-        .on_none(move |_| {
-            strangers
-                .strangers
-                .knows(peer.ip())
-                .then(|| KEYS_TAKEN.to_owned())
-        })
+    Ok(())
 }
-
-/// For those who come with a key that we cannot take.
-const KEYS_TAKEN: &str = "This server takes keys of type ssh-ed25519 only. \
-    To make one: ssh-keygen -t ed25519\r\n";

@@ -9,73 +9,78 @@ use std::process::ExitCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::exec::{self, Target};
-use super::{Failure, OWN_FAILURE};
+use super::session::{Tty, TtyArgs};
+use super::target::Target;
+use super::{Failure, OWN_FAILURE, exec, session};
 use crate::blocking::{Channel, Ssh};
-use crate::net::Pty;
+use crate::net::{Error, Exit, Pty};
 use crate::tty;
 use escape::{Act, Escapes};
 
 /// How much of our input is read at once.
 const READ_BYTES: usize = 32 << 10;
 
-/// What a terminal is called that has no name.
-const NAMELESS_TERM: &str = "dumb";
+const EXAMPLES: &str = "\
+Examples:
+  minissh shell me@example.org
+  minissh shell -p 2222 -i key me@example.org
+  echo 'uname -a' | minissh shell me@example.org     a script needs no terminal
+
+At the start of a line, ~. ends the connection, and ~? lists what else there is.";
 
 /// Log in to another machine; the exit status of the shell there becomes ours.
-///
-/// At the start of a line, `~.` ends the connection and `~?` lists what else there is.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    tty: TtyArgs,
+}
+
+impl Args {
+    pub(super) fn is_quiet(&self) -> bool {
+        self.target.quiet
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let ssh = args.target.log_in()?;
     // As `ssh` does: a script that is fed to us gets a shell without terminal.
-    let exit = match std::io::stdin().is_terminal() {
-        true => on_terminal(&ssh)?,
-        false => exec::converse(&open(&ssh, None)?)?,
+    let tty = args.tty.choose(std::io::stdin().is_terminal());
+    let exit = match tty {
+        Tty::Ours => on_terminal(&ssh, None)?,
+        tty => exec::converse(&session::open(&ssh, None, tty.bare().as_ref())?)?,
     };
     ssh.disconnect();
     exec::exit_code(exit)
 }
 
-/// A shell with our language, if the server takes it.
-fn open(ssh: &Ssh, pty: Option<&Pty>) -> Result<Channel, Failure> {
-    let channel = ssh.channel_open()?;
-    let is_language = |name: &str| name == "LANG" || name.starts_with("LC_");
-    for (name, value) in std::env::vars().filter(|(name, _)| is_language(name)) {
-        // It need not take any.
-        let _ = channel.set_env(&name, &value);
-    }
-    if let Some(pty) = pty {
-        channel.request_pty(pty)?;
-    }
-    channel.shell()?;
-    Ok(channel)
-}
-
-fn on_terminal(ssh: &Ssh) -> Result<Option<crate::net::Exit>, Failure> {
+/// Gives our terminal to a command, or else to a shell.
+pub(super) fn on_terminal(ssh: &Ssh, command: Option<&str>) -> Result<Option<Exit>, Failure> {
     let stdin = std::io::stdin();
     let pty = Pty {
-        term: std::env::var("TERM").unwrap_or_else(|_| NAMELESS_TERM.to_owned()),
+        term: session::term(),
         size: tty::size(&stdin)?,
         modes: tty::modes(&stdin)?,
     };
-    let channel = open(ssh, Some(&pty))?;
+    let channel = session::open(ssh, command, Some(&pty))?;
     // From here on every way out goes through the restoring of the terminal.
     let raw = raw::Raw::begin()?;
     watch_signals(channel.clone())?;
     // Not joined: it may sit in a read of our input that never returns.
     std::thread::spawn({
-        let channel = channel.clone();
-        move || send_keys(&channel)
+        let (ssh, channel) = (ssh.clone(), channel.clone());
+        move || send_keys(&ssh, &channel)
     });
     let exit = exec::receive(&channel);
     drop(raw);
     exit
+}
+
+/// Whether our terminal is raw now.
+pub(super) fn is_raw() -> bool {
+    raw::is_there()
 }
 
 /// Passes on the size of the terminal; a signal that would end us restores it first.
@@ -94,25 +99,37 @@ fn watch_signals(channel: Channel) -> Result<(), Failure> {
     Ok(())
 }
 
-fn send_keys(channel: &Channel) {
+fn send_keys(ssh: &Ssh, channel: &Channel) {
     let (mut escapes, mut buffer) = (Escapes::default(), vec![0; READ_BYTES]);
     let mut stdin = std::io::stdin();
     while let Ok(count @ 1..) = stdin.read(&mut buffer) {
         for act in escapes.read(buffer.get(..count).unwrap_or_default()) {
-            match act {
-                Act::Send(bytes) => {
-                    // The shell may end before our input does.
-                    if channel.write(&bytes).is_err() {
-                        return;
-                    }
-                }
-                Act::Help => eprint!("{}", escape::HELP),
-                Act::Leave => {
-                    eprint!("~.\r\nConnection closed.\r\n");
-                    raw::leave(OWN_FAILURE.into());
-                }
+            // The shell may end before our input does.
+            if carry_out(act, ssh, channel).is_err() {
+                return;
             }
         }
     }
     let _ = channel.eof();
+}
+
+fn carry_out(act: Act, ssh: &Ssh, channel: &Channel) -> Result<(), Error> {
+    match act {
+        Act::Send(bytes) => channel.write(&bytes)?,
+        Act::Help => eprint!("{}", escape::HELP),
+        Act::Rekey => {
+            // Not waited for: on a connection that is dead, the next key must still be heard.
+            let ssh = ssh.clone();
+            let _ = std::thread::Builder::new().spawn(move || ssh.rekey());
+        }
+        Act::Suspend => {
+            eprint!("~^Z [suspended]\r\n");
+            raw::suspend();
+        }
+        Act::Leave => {
+            eprint!("~.\r\nConnection closed.\r\n");
+            raw::leave(OWN_FAILURE.into());
+        }
+    }
+    Ok(())
 }

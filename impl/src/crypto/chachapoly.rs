@@ -12,7 +12,7 @@ use poly1305::Poly1305;
 use poly1305::universal_hash::{Block, KeyInit, UniversalHash};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use super::Secret;
 
@@ -21,6 +21,10 @@ pub const TAG_BYTES: usize = 16;
 
 /// Bytes of one ChaCha20 block; the first makes the Poly1305 key, the text starts at the second.
 const BLOCK_BYTES: usize = 64;
+
+/// Blocks of key stream that are made at once, as many as the widest backend makes in the time of
+/// one. A packet of up to three blocks needs no more.
+const FIRST_BLOCKS: usize = 4;
 
 /// Bytes of the packet length, which has a key of its own.
 const LENGTH_BYTES: usize = 4;
@@ -61,11 +65,11 @@ impl PacketKey {
     /// Seals `packet`, its four length bytes first, where it lies, and returns the tag.
     #[must_use]
     pub fn seal(&self, sequence_number: u32, packet: &mut [u8]) -> [u8; TAG_BYTES] {
-        let (mut cipher, poly_key) = self.payload_cipher(sequence_number);
+        let mut stream = self.payload_stream(sequence_number);
         let (length, body) = packet.split_at_mut(LENGTH_BYTES.min(packet.len()));
         self.length_cipher(sequence_number).apply_keystream(length);
-        cipher.apply_keystream(body);
-        tag(&poly_key, packet)
+        stream.apply(body);
+        tag(stream.poly_key(), packet)
     }
 
     /// Checks the tag over `packet` as it came, then opens what stands behind its length bytes
@@ -79,11 +83,11 @@ impl PacketKey {
         packet: &mut [u8],
         their_tag: &[u8],
     ) -> Result<(), TagMismatch> {
-        let (mut cipher, poly_key) = self.payload_cipher(sequence_number);
-        if !bool::from(tag(&poly_key, packet).ct_eq(their_tag)) {
+        let mut stream = self.payload_stream(sequence_number);
+        if !bool::from(tag(stream.poly_key(), packet).ct_eq(their_tag)) {
             return Err(TagMismatch);
         }
-        cipher.apply_keystream(packet.get_mut(LENGTH_BYTES..).unwrap_or_default());
+        stream.apply(packet.get_mut(LENGTH_BYTES..).unwrap_or_default());
         Ok(())
     }
 
@@ -91,14 +95,41 @@ impl PacketKey {
         ChaCha20Legacy::new(self.length.expose().into(), &nonce(sequence_number).into())
     }
 
-    /// The payload cipher, advanced past its first block, and the Poly1305 key from that block.
-    fn payload_cipher(&self, sequence_number: u32) -> (ChaCha20Legacy, Zeroizing<[u8; 32]>) {
-        let mut cipher =
+    fn payload_stream(&self, sequence_number: u32) -> PayloadStream {
+        let mut rest =
             ChaCha20Legacy::new(self.payload.expose().into(), &nonce(sequence_number).into());
-        let mut block = Zeroizing::new([0; BLOCK_BYTES]);
-        cipher.apply_keystream(&mut *block);
-        let key = std::array::from_fn(|i| block.get(i).copied().unwrap_or(0));
-        (cipher, Zeroizing::new(key))
+        let mut first = [0; FIRST_BLOCKS * BLOCK_BYTES];
+        rest.apply_keystream(&mut first);
+        PayloadStream { first, rest }
+    }
+}
+
+/// The key stream of one payload: its first blocks, of which the first of all is the Poly1305 key's,
+/// and what makes the rest.
+struct PayloadStream {
+    first: [u8; FIRST_BLOCKS * BLOCK_BYTES],
+    rest: ChaCha20Legacy,
+}
+
+impl PayloadStream {
+    fn poly_key(&self) -> &[u8; 32] {
+        self.first.first_chunk().unwrap_or(&[0; 32])
+    }
+
+    fn apply(&mut self, body: &mut [u8]) {
+        let ready = self.first.get(BLOCK_BYTES..).unwrap_or_default();
+        for (byte, key) in body.iter_mut().zip(ready) {
+            *byte ^= key;
+        }
+        if let Some(rest) = body.get_mut(ready.len()..) {
+            self.rest.apply_keystream(rest);
+        }
+    }
+}
+
+impl Drop for PayloadStream {
+    fn drop(&mut self) {
+        self.first.zeroize();
     }
 }
 

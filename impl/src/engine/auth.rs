@@ -16,10 +16,24 @@ use crate::wire::NameList;
 /// What a client logs in with.
 #[derive(Debug, Clone)]
 pub enum Credential {
+    /// Nothing. Few servers let anybody in for that; the others say what would do.
+    None,
     /// A key.
     Publickey(SigningKey),
     /// A password.
     Password(Password),
+}
+
+/// What a server that did not let us in said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// The methods that can go on.
+    pub methods: Vec<String>,
+    /// What we showed was right and is not enough: go on with one of the methods.
+    pub is_partial_success: bool,
+    /// The password was right and is to be changed before it lets anybody in. We do not change
+    /// passwords.
+    pub wants_new_password: bool,
 }
 
 /// What to do about an authentication message that has no place here.
@@ -35,6 +49,8 @@ pub(super) enum Taken {
 #[derive(Debug)]
 pub(super) struct AuthClient {
     state: ClientState,
+    /// What the server said last that can go on.
+    methods: Vec<String>,
     banner_bytes: usize,
     banner_bytes_max: usize,
 }
@@ -44,26 +60,37 @@ enum ClientState {
     /// `ssh-userauth` was not asked for yet.
     NoService,
     /// It was, and this request waits for it.
-    ExpectServiceAccept(Request),
+    ExpectServiceAccept(Box<Request>),
     /// Nothing is under way.
     Ready,
+    /// The server was asked whether this key would do.
+    ExpectPkOk(Box<Login>),
     /// A request is under way, by this method.
     ExpectVerdict(&'static str),
     /// We are in.
     Done,
 }
 
+/// A login with a key: asked for first, signed only for a server that would take the key.
+#[derive(Debug)]
+struct Login {
+    user: String,
+    key: SigningKey,
+    session_id: ExchangeHash,
+}
+
 /// An encoded request; it may hold a password.
 #[derive(Debug)]
 struct Request {
     payload: Zeroizing<Vec<u8>>,
-    method: &'static str,
+    then: ClientState,
 }
 
 impl AuthClient {
     pub(super) fn new(banner_bytes_max: usize) -> Self {
         Self {
             state: ClientState::NoService,
+            methods: Vec::new(),
             banner_bytes: 0,
             banner_bytes_max,
         }
@@ -80,24 +107,28 @@ impl AuthClient {
         session_id: &ExchangeHash,
         out: &mut Outbox,
     ) -> Result<(), ApiMisuse> {
+        self.may_request()?;
         let bytes_max = UserauthRequest::USER_BYTES_MAX;
         if user.len() > bytes_max {
             return Err(ApiMisuse::AskedTooMuch { bytes_max });
         }
+        let request = encode_request(user, credential, session_id);
+        if matches!(self.state, ClientState::NoService) {
+            out.send(&Message::ServiceRequest(Service { name: SSH_USERAUTH }));
+            self.state = ClientState::ExpectServiceAccept(Box::new(request));
+        } else {
+            self.send(request, out);
+        }
+        Ok(())
+    }
+
+    /// Whether this is the moment for a request.
+    pub(super) fn may_request(&self) -> Result<(), ApiMisuse> {
         match self.state {
-            ClientState::NoService => {
-                let request = encode_request(user, credential, session_id);
-                out.send(&Message::ServiceRequest(Service { name: SSH_USERAUTH }));
-                self.state = ClientState::ExpectServiceAccept(request);
-                Ok(())
-            }
-            ClientState::Ready => {
-                self.send(encode_request(user, credential, session_id), out);
-                Ok(())
-            }
-            ClientState::ExpectServiceAccept(_) | ClientState::ExpectVerdict(_) => {
-                Err(ApiMisuse::AuthenticatedTwiceAtOnce)
-            }
+            ClientState::NoService | ClientState::Ready => Ok(()),
+            ClientState::ExpectServiceAccept(_)
+            | ClientState::ExpectPkOk(_)
+            | ClientState::ExpectVerdict(_) => Err(ApiMisuse::AuthenticatedTwiceAtOnce),
             ClientState::Done => Err(ApiMisuse::AuthenticatedAgain),
         }
     }
@@ -113,24 +144,38 @@ impl AuthClient {
             message,
         ) {
             (ClientState::ExpectServiceAccept(request), Message::ServiceAccept(_)) => {
-                self.send(request, out);
+                self.send(*request, out);
             }
-            (ClientState::ExpectVerdict(_), Message::UserauthSuccess) => {
+            (ClientState::ExpectPkOk(login), Message::UserauthPkOk(accepted)) => {
+                login.check(accepted)?;
+                self.send(login.signed(), out);
+            }
+            // A server that lets everybody in may say so before it has seen a signature.
+            (
+                ClientState::ExpectPkOk(_) | ClientState::ExpectVerdict(_),
+                Message::UserauthSuccess,
+            ) => {
                 self.state = ClientState::Done;
                 events.extend([Event::AuthSucceeded]);
             }
-            (ClientState::ExpectVerdict(_), Message::UserauthFailure(failure)) => {
-                events.extend([Event::AuthFailed {
-                    methods: failure.methods.iter().map(str::to_owned).collect(),
-                    partial_success: failure.partial_success,
-                }]);
+            (
+                ClientState::ExpectPkOk(_) | ClientState::ExpectVerdict(_),
+                Message::UserauthFailure(failure),
+            ) => {
+                self.methods = failure.methods.iter().map(str::to_owned).collect();
+                events.extend([Event::AuthFailed(Refusal {
+                    methods: self.methods.clone(),
+                    is_partial_success: failure.partial_success,
+                    wants_new_password: false,
+                })]);
             }
-            // The server wants a new password, and we have none to offer: this one will not do.
+            // The server wants a new password (RFC 4252 §8), and we have none to offer.
             (ClientState::ExpectVerdict(AuthMethod::PASSWORD), Message::UserauthPkOk(_)) => {
-                events.extend([Event::AuthFailed {
-                    methods: vec![],
-                    partial_success: false,
-                }]);
+                events.extend([Event::AuthFailed(Refusal {
+                    methods: self.methods.clone(),
+                    is_partial_success: false,
+                    wants_new_password: true,
+                })]);
             }
             (ClientState::Done, _) => {
                 self.state = ClientState::Done;
@@ -147,14 +192,15 @@ impl AuthClient {
     }
 
     fn send(&mut self, request: Request, out: &mut Outbox) {
-        self.state = ClientState::ExpectVerdict(request.method);
+        self.state = request.then;
         out.send_payload(request.payload);
     }
 
-    /// A server that talks and talks before its verdict may not fill our memory.
+    /// A server that talks and talks before its verdict may not fill our memory, nor one that says
+    /// nothing over and over.
     fn count_banner(&mut self, banner: &UserauthBanner<'_>) -> Result<(), PeerFault> {
         let banner_bytes_max = self.banner_bytes_max;
-        self.banner_bytes += banner.text.len();
+        self.banner_bytes += banner.text.len() + Limits::BYTES_OF_A_BANNER;
         match self.banner_bytes > banner_bytes_max {
             true => Err(PeerFault::FloodedBanners { banner_bytes_max }),
             false => Ok(()),
@@ -164,6 +210,12 @@ impl AuthClient {
     fn refuse(state: &ClientState, got: MessageId) -> Result<Taken, PeerFault> {
         let expected: &'static [MessageId] = match state {
             ClientState::ExpectServiceAccept(_) => &[MessageId::SERVICE_ACCEPT],
+            ClientState::ExpectPkOk(_) => &[
+                MessageId::USERAUTH_PK_OK,
+                MessageId::USERAUTH_SUCCESS,
+                MessageId::USERAUTH_FAILURE,
+                MessageId::USERAUTH_BANNER,
+            ],
             ClientState::ExpectVerdict(_) => &[
                 MessageId::USERAUTH_SUCCESS,
                 MessageId::USERAUTH_FAILURE,
@@ -176,36 +228,80 @@ impl AuthClient {
 }
 
 fn encode_request(user: &str, credential: &Credential, session_id: &ExchangeHash) -> Request {
-    let request = |method| UserauthRequest {
-        user: user.as_bytes(),
-        service: SSH_CONNECTION,
-        method,
-    };
-    let encode = |request: UserauthRequest<'_>, method| Request {
-        payload: Zeroizing::new(Message::UserauthRequest(request).to_payload()),
-        method,
-    };
     match credential {
+        Credential::None => Request {
+            payload: encode(user, AuthMethod::None),
+            then: ClientState::ExpectVerdict(AuthMethod::NONE),
+        },
         Credential::Password(password) => {
             let (password, new_password) = (password.expose(), None);
             let method = AuthMethod::Password {
                 password,
                 new_password,
             };
-            encode(request(method), AuthMethod::PASSWORD)
+            Request {
+                payload: encode(user, method),
+                then: ClientState::ExpectVerdict(AuthMethod::PASSWORD),
+            }
         }
-        Credential::Publickey(key) => {
-            let key_blob = key.public_key().to_blob();
-            let with = |signature_blob| {
-                request(AuthMethod::Publickey {
-                    algorithm: SSH_ED25519,
-                    key_blob: &key_blob,
-                    signature_blob,
-                })
-            };
-            let signed = with(None).signed_bytes(&session_id.0, SSH_ED25519, &key_blob);
-            encode(with(Some(&key.sign(&signed))), AuthMethod::PUBLICKEY)
+        Credential::Publickey(key) => Login {
+            user: user.to_owned(),
+            key: key.clone(),
+            session_id: *session_id,
         }
+        .probe(),
+    }
+}
+
+fn request<'a>(user: &'a str, method: AuthMethod<'a>) -> UserauthRequest<'a> {
+    UserauthRequest {
+        user: user.as_bytes(),
+        service: SSH_CONNECTION,
+        method,
+    }
+}
+
+fn encode(user: &str, method: AuthMethod<'_>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Message::UserauthRequest(request(user, method)).to_payload())
+}
+
+impl Login {
+    /// Asks whether the key would do.
+    fn probe(self) -> Request {
+        let key_blob = self.key.public_key().to_blob();
+        Request {
+            payload: encode(&self.user, with_key(&key_blob, None)),
+            then: ClientState::ExpectPkOk(Box::new(self)),
+        }
+    }
+
+    /// The server must mean the key that it was asked about.
+    fn check(&self, accepted: &UserauthPkOk<'_>) -> Result<(), PeerFault> {
+        let is_ours = accepted.algorithm == SSH_ED25519.as_bytes()
+            && accepted.key_blob == self.key.public_key().to_blob();
+        is_ours.then_some(()).ok_or(PeerFault::AcceptedAnotherKey)
+    }
+
+    fn signed(&self) -> Request {
+        let key_blob = self.key.public_key().to_blob();
+        let signed = request(&self.user, with_key(&key_blob, None)).signed_bytes(
+            &self.session_id.0,
+            SSH_ED25519,
+            &key_blob,
+        );
+        let signature_blob = self.key.sign(&signed);
+        Request {
+            payload: encode(&self.user, with_key(&key_blob, Some(&signature_blob))),
+            then: ClientState::ExpectVerdict(AuthMethod::PUBLICKEY),
+        }
+    }
+}
+
+fn with_key<'a>(key_blob: &'a [u8], signature_blob: Option<&'a [u8]>) -> AuthMethod<'a> {
+    AuthMethod::Publickey {
+        algorithm: SSH_ED25519,
+        key_blob,
+        signature_blob,
     }
 }
 

@@ -12,11 +12,15 @@ use crate::msg::{
     ChannelRequest, ChannelWindowAdjust, Message, MessageId, OnChannel, OpenFailureReason, Request,
 };
 
-/// The window that we grant and restore, in bytes.
+/// The window that we grant and restore, in bytes, as long as [`Limits::unread_bytes_max`] has room.
 pub const WINDOW_BYTES_MAX: u32 = 2 << 20;
 
 /// Below this, a window is restored, in bytes.
 pub const WINDOW_BYTES_MIN: u32 = 1 << 20;
+
+/// The window of a channel that is opened when [`Limits::unread_bytes_max`] has no room for a whole
+/// one, in bytes: two messages, so that one may be under way while the other is read.
+pub const WINDOW_BYTES_NARROW: u32 = 64 << 10;
 
 /// The most data we take in one message, in bytes: with its header it stays below the 35 000 that
 /// everybody must take (RFC 4253 §6.1).
@@ -44,18 +48,31 @@ struct RemoteChannelId(u32);
 /// What the peer may send us on one channel.
 #[derive(Debug)]
 struct InboundWindow {
+    /// What is granted at first and restored. At half of it, it is time to.
+    window_bytes_max: u32,
     /// Granted and not used.
     window_bytes: u32,
     /// Received and not consumed by the application.
     unconsumed_bytes: u32,
+    /// The most data in one message, as we announced it.
+    packet_bytes_max: u32,
 }
 
 impl InboundWindow {
+    fn new(window_bytes_max: u32, packet_bytes_max: u32) -> Self {
+        Self {
+            window_bytes_max,
+            window_bytes: window_bytes_max,
+            unconsumed_bytes: 0,
+            packet_bytes_max,
+        }
+    }
+
     fn take(&mut self, sent_bytes: u32) -> Result<(), PeerFault> {
-        if sent_bytes > DATA_PACKET_BYTES_MAX {
+        if sent_bytes > self.packet_bytes_max {
             return Err(PeerFault::OverranPacketMax {
                 sent_bytes,
-                packet_bytes_max: DATA_PACKET_BYTES_MAX,
+                packet_bytes_max: self.packet_bytes_max,
             });
         }
         let window_bytes = self.window_bytes;
@@ -73,8 +90,8 @@ impl InboundWindow {
     /// How much to grant anew; what is not consumed is not granted again.
     fn consume(&mut self, bytes: u32) -> Option<u32> {
         self.unconsumed_bytes = self.unconsumed_bytes.saturating_sub(bytes);
-        let missing = WINDOW_BYTES_MAX - self.window_bytes - self.unconsumed_bytes;
-        (self.window_bytes < WINDOW_BYTES_MIN && missing > 0).then(|| {
+        let missing = self.window_bytes_max - self.window_bytes - self.unconsumed_bytes;
+        (self.window_bytes < self.window_bytes_max / 2 && missing > 0).then(|| {
             self.window_bytes += missing;
             missing
         })
@@ -120,12 +137,13 @@ impl OutboundWindow {
         taken.len()
     }
 
+    fn can_send(&self) -> bool {
+        !self.staged.is_empty() && self.window_bytes.min(self.packet_bytes_max) > 0
+    }
+
     /// Sends one message's worth if there is anything and the window allows.
     fn send_one(&mut self, recipient_channel: u32, out: &mut Outbox) -> bool {
-        let bytes_max = self
-            .window_bytes
-            .min(self.packet_bytes_max)
-            .min(DATA_PACKET_BYTES_MAX);
+        let bytes_max = self.window_bytes.min(self.packet_bytes_max);
         let Some(run) = self.staged.front_mut() else {
             return false;
         };
@@ -168,6 +186,8 @@ enum Progress {
     /// EOF is wanted, once what is staged is sent. Outbound only.
     WantsEof,
     Eof,
+    /// EOF is wanted as before, and CLOSE behind it. Outbound only.
+    WantsEofAndClose,
     /// CLOSE is wanted, once what is staged is sent. Outbound only.
     WantsClose,
     Closed,
@@ -185,26 +205,34 @@ struct Channel {
     owed: usize,
     /// Our requests that they owe a reply.
     awaited: usize,
+    /// It waits for its turn to send.
+    is_in_line: bool,
 }
 
 impl Channel {
-    fn new(remote: Option<RemoteChannelId>, window_bytes: u32, packet_bytes_max: u32) -> Self {
+    /// Messages hold at most `packet_bytes_max` of data, in either direction.
+    fn new(inbound: InboundWindow) -> Self {
+        let outbound = OutboundWindow {
+            packet_bytes_max: inbound.packet_bytes_max,
+            ..OutboundWindow::default()
+        };
         Self {
-            remote,
-            inbound: InboundWindow {
-                window_bytes: WINDOW_BYTES_MAX,
-                unconsumed_bytes: 0,
-            },
-            outbound: OutboundWindow {
-                window_bytes,
-                packet_bytes_max,
-                ..Default::default()
-            },
+            remote: None,
+            inbound,
+            outbound,
+            is_in_line: false,
             they: Progress::Open,
             we: Progress::Open,
             owed: 0,
             awaited: 0,
         }
+    }
+
+    /// Takes the peer's number, its window, and the most data that it takes in one message.
+    fn connect(&mut self, number: u32, window_bytes: u32, packet_bytes_max: u32) {
+        self.remote = Some(RemoteChannelId(number));
+        self.outbound.window_bytes = window_bytes;
+        self.outbound.packet_bytes_max = self.inbound.packet_bytes_max.min(packet_bytes_max);
     }
 }
 
@@ -213,8 +241,11 @@ impl Channel {
 pub(super) struct Channels {
     open: BTreeMap<u32, Channel>,
     next_id: u32,
-    /// Where the next round of sending starts, so that no channel starves the others.
-    next_turn: u32,
+    /// Who has something to send and may, in turn, so that no channel starves the others and those
+    /// that are silent cost nothing.
+    line: VecDeque<u32>,
+    /// The windows of all channels together.
+    granted_bytes: usize,
     pub(super) accepts_sessions: bool,
     is_server: bool,
     limits: Limits,
@@ -222,33 +253,56 @@ pub(super) struct Channels {
 
 impl Channels {
     pub(super) fn new(accepts_sessions: bool, is_server: bool, limits: Limits) -> Self {
-        let (open, next_id, next_turn) = (BTreeMap::new(), 0, 0);
         Self {
-            open,
-            next_id,
-            next_turn,
+            open: BTreeMap::new(),
+            next_id: 0,
+            line: VecDeque::new(),
+            granted_bytes: 0,
             accepts_sessions,
             is_server,
             limits,
         }
     }
 
+    fn packet_bytes_max(&self) -> u32 {
+        self.limits.data_packet_bytes_max.min(DATA_PACKET_BYTES_MAX)
+    }
+
     fn insert(&mut self, channel: Channel) -> LocalChannelId {
         let id = self.next_id;
         self.next_id += 1;
+        self.granted_bytes += channel.inbound.window_bytes_max as usize;
         self.open.insert(id, channel);
         LocalChannelId(id)
+    }
+
+    fn remove(&mut self, number: u32) {
+        if let Some(channel) = self.open.remove(&number) {
+            self.granted_bytes -= channel.inbound.window_bytes_max as usize;
+        }
+    }
+
+    /// A whole window while there is room for it.
+    fn window(&self) -> InboundWindow {
+        let with_whole = self.granted_bytes + WINDOW_BYTES_MAX as usize;
+        let window_bytes = match with_whole <= self.limits.unread_bytes_max {
+            true => WINDOW_BYTES_MAX,
+            false => WINDOW_BYTES_NARROW,
+        };
+        InboundWindow::new(window_bytes, self.packet_bytes_max())
     }
 
     // What the application wants.
 
     pub(super) fn open_session(&mut self, out: &mut Outbox) -> LocalChannelId {
-        let id = self.insert(Channel::new(None, 0, 0));
+        let window = self.window();
+        let (window_bytes, packet_bytes_max) = (window.window_bytes, window.packet_bytes_max);
+        let id = self.insert(Channel::new(window));
         out.send(&Message::ChannelOpen(ChannelOpen {
             kind: SESSION,
             sender_channel: id.0,
-            window_bytes: WINDOW_BYTES_MAX,
-            packet_bytes_max: DATA_PACKET_BYTES_MAX,
+            window_bytes,
+            packet_bytes_max,
             body: b"",
         }));
         id
@@ -261,7 +315,7 @@ impl Channels {
         let Some(RemoteChannelId(remote)) = channel.remote else {
             return Err(misuse);
         };
-        if channel.we >= Progress::WantsClose {
+        if channel.we >= Progress::WantsEofAndClose {
             return Err(misuse);
         }
         Ok((channel, remote))
@@ -327,7 +381,19 @@ impl Channels {
         if channel.we != Progress::Open {
             return Err(ApiMisuse::WroteAfterEof(id));
         }
-        Ok(channel.outbound.stage(code, data, staged_bytes_max))
+        let count = channel.outbound.stage(code, data, staged_bytes_max);
+        self.line_up(id.0);
+        Ok(count)
+    }
+
+    /// Puts a channel in line if it may send and is not there yet.
+    fn line_up(&mut self, number: u32) {
+        if let Some(channel) = self.open.get_mut(&number)
+            && channel.outbound.can_send()
+            && !std::mem::replace(&mut channel.is_in_line, true)
+        {
+            self.line.push_back(number);
+        }
     }
 
     /// Data of all channels that waits to be sent.
@@ -368,7 +434,11 @@ impl Channels {
     /// A second close is nothing.
     pub(super) fn close(&mut self, id: LocalChannelId, out: &mut Outbox) {
         if let Ok((channel, remote)) = self.ours(id) {
-            channel.we = Progress::WantsClose;
+            channel.we = match channel.we {
+                // Dropbear's client waits for ever for an EOF that never came.
+                Progress::WantsEof => Progress::WantsEofAndClose,
+                _ => Progress::WantsClose,
+            };
             settle(channel, remote, out);
         }
     }
@@ -380,40 +450,25 @@ impl Channels {
         events: &mut impl Extend<Event>,
         may_go_on: impl Fn(&Outbox) -> bool,
     ) {
-        let mut idle = 0;
-        while idle < self.open.len() && may_go_on(out) {
-            let Some(id) = self.take_turn() else { return };
-            let Some(channel) = self.open.get_mut(&id) else {
+        while may_go_on(out) {
+            let Some(number) = self.line.pop_front() else {
                 return;
             };
-            let Some(RemoteChannelId(remote)) = channel.remote else {
-                idle += 1;
+            let Some(channel) = self.open.get_mut(&number) else {
                 continue;
             };
-            if channel.we >= Progress::Eof && channel.we != Progress::WantsClose
-                || !channel.outbound.send_one(remote, out)
-            {
-                idle += 1;
+            channel.is_in_line = false;
+            let Some(RemoteChannelId(remote)) = channel.remote else {
                 continue;
-            }
-            idle = 0;
+            };
+            channel.outbound.send_one(remote, out);
             settle(channel, remote, out);
             let has_room = channel.outbound.staged_bytes <= self.limits.staged_bytes_max / 2;
             if has_room && std::mem::take(&mut channel.outbound.wants_room) {
-                events.extend([Event::ChannelWritable(LocalChannelId(id))]);
+                events.extend([Event::ChannelWritable(LocalChannelId(number))]);
             }
+            self.line_up(number);
         }
-    }
-
-    fn take_turn(&mut self) -> Option<u32> {
-        let id = self
-            .open
-            .range(self.next_turn..)
-            .next()
-            .or_else(|| self.open.iter().next())
-            .map(|(id, _)| *id)?;
-        self.next_turn = id.wrapping_add(1);
-        Some(id)
     }
 
     // What the peer sent.
@@ -472,17 +527,20 @@ impl Channels {
             }));
             return;
         }
-        let remote = RemoteChannelId(open.sender_channel);
-        let id = self.insert(Channel::new(
-            Some(remote),
+        let window = self.window();
+        let (window_bytes, packet_bytes_max) = (window.window_bytes, window.packet_bytes_max);
+        let mut channel = Channel::new(window);
+        channel.connect(
+            open.sender_channel,
             open.window_bytes,
             open.packet_bytes_max,
-        ));
+        );
+        let id = self.insert(channel);
         out.send(&Message::ChannelOpenConfirmation(ChannelOpenConfirmation {
             recipient_channel: open.sender_channel,
             sender_channel: id.0,
-            window_bytes: WINDOW_BYTES_MAX,
-            packet_bytes_max: DATA_PACKET_BYTES_MAX,
+            window_bytes,
+            packet_bytes_max,
             body: b"",
         }));
         events.extend([Event::SessionOffered(id)]);
@@ -524,9 +582,7 @@ impl Channels {
     ) -> Result<(), PeerFault> {
         let got = MessageId::CHANNEL_OPEN_CONFIRMATION;
         let channel = self.unanswered(m.recipient_channel, got)?;
-        channel.remote = Some(RemoteChannelId(m.sender_channel));
-        channel.outbound.window_bytes = m.window_bytes;
-        channel.outbound.packet_bytes_max = m.packet_bytes_max;
+        channel.connect(m.sender_channel, m.window_bytes, m.packet_bytes_max);
         events.extend([Event::ChannelOpened(LocalChannelId(m.recipient_channel))]);
         Ok(())
     }
@@ -537,7 +593,7 @@ impl Channels {
         events: &mut impl Extend<Event>,
     ) -> Result<(), PeerFault> {
         self.unanswered(m.recipient_channel, MessageId::CHANNEL_OPEN_FAILURE)?;
-        self.open.remove(&m.recipient_channel);
+        self.remove(m.recipient_channel);
         events.extend([Event::ChannelRefused {
             channel: LocalChannelId(m.recipient_channel),
             reason: m.reason,
@@ -556,6 +612,7 @@ impl Channels {
                     window_bytes,
                     added_bytes: m.bytes_to_add,
                 })?;
+        self.line_up(m.recipient_channel);
         Ok(())
     }
 
@@ -607,7 +664,7 @@ impl Channels {
         {
             out.send(&Message::ChannelClose(OnChannel { recipient_channel }));
         }
-        self.open.remove(&m.recipient_channel);
+        self.remove(m.recipient_channel);
         events.extend([Event::ChannelClosed(LocalChannelId(m.recipient_channel))]);
         Ok(())
     }
@@ -668,6 +725,11 @@ fn settle(channel: &mut Channel, recipient_channel: u32, out: &mut Outbox) {
         Progress::WantsEof => {
             out.send(&Message::ChannelEof(on_channel));
             channel.we = Progress::Eof;
+        }
+        Progress::WantsEofAndClose => {
+            out.send(&Message::ChannelEof(on_channel));
+            out.send(&Message::ChannelClose(on_channel));
+            channel.we = Progress::Closed;
         }
         Progress::WantsClose => {
             out.send(&Message::ChannelClose(on_channel));

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use zeroize::Zeroizing;
+
 use super::PeerFault;
+use super::auth::Refusal;
 use super::channels::LocalChannelId;
 use crate::crypto::{PublicKey, Secret};
 use crate::msg::{DisconnectReason, OpenFailureReason, Request};
@@ -31,12 +34,7 @@ pub enum Event {
     /// The server let us in.
     AuthSucceeded,
     /// The server did not, or not yet.
-    AuthFailed {
-        /// What may go on.
-        methods: Vec<String>,
-        /// The request was right and is not enough.
-        partial_success: bool,
-    },
+    AuthFailed(Refusal),
     /// *Asks* ([`super::Engine::answer_auth`]): may this user in?
     AuthAsked(AuthQuestion),
     /// The peer accepted the channel we opened.
@@ -132,9 +130,9 @@ impl Password {
     /// Copies the bytes; `None` when there are more than [`Self::BYTES_MAX`].
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        let mut padded = [0; Self::BYTES_MAX];
+        let mut padded = Zeroizing::new([0; Self::BYTES_MAX]);
         padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self(Box::new(Secret::new(padded)), bytes.len()))
+        Some(Self(Box::new(Secret::new(*padded)), bytes.len()))
     }
 
     /// The bytes.
@@ -181,6 +179,12 @@ impl std::fmt::Debug for ReceivedRequest {
 }
 
 impl ReceivedRequest {
+    /// How long it is, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The request. It was decoded once before, so that the second time cannot fail.
     #[must_use]
     pub fn get(&self) -> Request<'_> {

@@ -15,6 +15,9 @@ use crate::wire::DecodeError;
 /// rule and a report can print the clause.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PeerFault {
+    /// It would take a key, and not the one that it was asked about.
+    #[error("said that another key would do than the one it was asked about")]
+    AcceptedAnotherKey,
     /// It asked to be let in over and over, at no cost to it.
     #[error("sent more than {requests_max} requests before its login")]
     AskedForAuthTooOften {
@@ -186,6 +189,7 @@ impl PeerFault {
             Self::AskedForAuthTooOften { .. }
             | Self::FailedAuthTooOften { .. }
             | Self::TookTooLongToAuthenticate { .. } => "RFC 4252 §4",
+            Self::AcceptedAnotherKey => "RFC 4252 §7",
             Self::OfferedNoCommon { .. }
             | Self::SentDuringKex { .. }
             | Self::SentOutOfTurn { .. } => "RFC 4253 §7.1",
@@ -225,7 +229,8 @@ impl PeerFault {
             | Self::SentBadShare(_)
             | Self::OfferedNoCommon { .. }
             | Self::SentDuringStrictKex { .. } => DisconnectReason::KEY_EXCHANGE_FAILED,
-            Self::AskedTooMuchDuringKex { .. }
+            Self::AcceptedAnotherKey
+            | Self::AskedTooMuchDuringKex { .. }
             | Self::FloodedBanners { .. }
             | Self::FloodedRequests { .. }
             | Self::OverranPacketMax { .. }

@@ -16,7 +16,7 @@ use crate::crypto::{
     EphemeralKey, ExchangeHash, KeyLetter, PacketKey, PublicKey, SharedSecret, SigningKey,
     Transcript, packet_key,
 };
-use crate::msg::names::{PING_OPENSSH, SERVER_SIG_ALGS, SSH_ED25519};
+use crate::msg::names::{CURVE25519_SHA256, PING_OPENSSH, SERVER_SIG_ALGS, SSH_ED25519};
 use crate::msg::{EcdhInit, EcdhReply, ExtInfo, KexInit, Message, MessageId};
 
 /// Where a key exchange stands.
@@ -94,12 +94,15 @@ pub(super) struct KeyExchange {
     cookie: [u8; 16],
     session_id: Option<ExchangeHash>,
     host_key: Option<PublicKey>,
+    /// The name of the method that was agreed last.
+    method: &'static str,
     /// Both sides offered strict key exchange in their first KEXINIT.
     strict: bool,
     takes_ext_info: bool,
     /// What came before the peer's first KEXINIT, if anything did.
     came_first: Option<MessageId>,
-    /// When the exchange under way began; the application's time for thinking does not count.
+    /// When the time for the exchange under way began to count: with the connection or, at a rekey,
+    /// with the peer's KEXINIT. The application's time for thinking does not count.
     began: Option<Instant>,
     /// Inbound keys were changed at least once.
     is_established: bool,
@@ -115,6 +118,7 @@ impl KeyExchange {
             cookie: [0; 16],
             session_id: None,
             host_key: None,
+            method: CURVE25519_SHA256,
             strict: false,
             takes_ext_info: false,
             came_first: None,
@@ -132,6 +136,16 @@ impl KeyExchange {
         self.session_id
     }
 
+    /// The key exchange method, under the name that was agreed last.
+    pub(super) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// Both sides offered strict key exchange.
+    pub(super) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
     /// Both directions have keys.
     pub(super) fn is_established(&self) -> bool {
         self.is_established
@@ -147,7 +161,7 @@ impl KeyExchange {
         matches!(self.state, State::ExpectAnswer(_))
     }
 
-    /// When the exchange under way began, unless it waits for the application.
+    /// When the time for the exchange under way began to count, unless it waits for the application.
     pub(super) fn began(&self) -> Option<Instant> {
         self.began.filter(|_| !self.is_asking())
     }
@@ -166,7 +180,7 @@ impl KeyExchange {
         let message = Message::KexInit(negotiation::our_kex_init(self.cookie, &kex));
         out.send(&message);
         out.hold();
-        self.began = Some(out.now);
+        self.began = (!self.is_established).then_some(out.now);
         self.state = State::ExpectKexInit(OurOffer(message.to_payload()));
     }
 
@@ -282,9 +296,11 @@ impl KeyExchange {
         payload: &[u8],
         out: &mut Outbox,
     ) -> Result<Step, PeerFault> {
+        self.began.get_or_insert(out.now);
         let our_names = negotiation::our_kex(self.is_server(), self.session_id.is_none());
         let our_init = negotiation::our_kex_init([0; 16], &our_names);
         let agreement = negotiation::agree(&our_init, theirs, !self.is_server())?;
+        self.method = agreement.kex;
         if self.session_id.is_none() {
             self.take_markers(agreement)?;
         }

@@ -17,17 +17,21 @@ mod fault;
 mod kex;
 mod negotiation;
 mod outbox;
+mod status;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-pub use auth::{AuthMethods, Credential};
-pub use channels::{DATA_PACKET_BYTES_MAX, LocalChannelId, WINDOW_BYTES_MAX, WINDOW_BYTES_MIN};
+pub use auth::{AuthMethods, Credential, Refusal};
+pub use channels::{
+    DATA_PACKET_BYTES_MAX, LocalChannelId, WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, WINDOW_BYTES_NARROW,
+};
 pub use config::{Config, Limits, RekeyPolicy, Role};
 pub use event::{
     AuthAnswer, AuthQuestion, End, Event, Opaque, Output, Password, Proof, ReceivedRequest,
 };
 pub use fault::{ApiMisuse, PeerFault};
+pub use status::{KeyUse, Status};
 
 use auth::{AuthClient, AuthServer, Taken};
 use channels::Channels;
@@ -37,12 +41,14 @@ use outbox::Outbox;
 use crate::crypto::{ExchangeHash, Rng};
 use crate::ident::{IdentRead, IdentReader};
 use crate::keylog::KeyLog;
-use crate::msg::names::NO_MORE_SESSIONS_OPENSSH;
+use crate::msg::names::{NO_MORE_SESSIONS_OPENSSH, SERVER_SIG_ALGS};
 use crate::msg::{
-    Disconnect, DisconnectReason, GlobalRequest, Message, MessageId, Ping, Request, Unimplemented,
+    Disconnect, DisconnectReason, ExtInfo, GlobalRequest, Message, MessageId, Ping, Request,
+    Unimplemented,
 };
 use crate::packet::{OpenedPacket, PacketReader};
 use crate::trace::{Direction, Recorder};
+use crate::wire::NameList;
 
 /// One connection, either role.
 pub struct Engine {
@@ -63,8 +69,9 @@ struct Core {
     limits: Limits,
     started: Instant,
     keys_since: Instant,
-    inbound_bytes: u64,
-    inbound_packets: u64,
+    inbound: KeyUse,
+    /// As a client; see [`Status::server_sig_algs`].
+    server_sig_algs: Option<Vec<String>>,
     has_ended: bool,
 }
 
@@ -111,12 +118,12 @@ impl Engine {
                 },
                 channels: Channels::new(config.accepts_sessions, is_server, config.limits),
                 events: VecDeque::new(),
-                rekey: config.rekey,
+                rekey: config.rekey.clamped(),
                 limits: config.limits,
                 started: now,
                 keys_since: now,
-                inbound_bytes: 0,
-                inbound_packets: 0,
+                inbound: KeyUse::default(),
+                server_sig_algs: None,
                 has_ended: false,
             },
         }
@@ -168,7 +175,7 @@ impl Engine {
     }
 
     /// What to do next. `room_bytes` is how much the network can take now: with 0, only events
-    /// come. Keep asking until it says [`Output::Wait`].
+    /// come, else at most that and 64 KiB. Keep asking until it says [`Output::Wait`].
     pub fn poll_output(&mut self, room_bytes: usize) -> Output {
         if let Some(event) = self.core.events.pop_front() {
             return Output::Event(event);
@@ -180,7 +187,7 @@ impl Engine {
                 return Output::Event(event);
             }
             if self.core.out.transmit_bytes() > 0 {
-                let bytes = self.core.out.take_transmit();
+                let bytes = self.core.out.take_transmit(room_bytes);
                 // What was not read because too much waited to be sent can be read now.
                 self.advance();
                 return Output::Transmit(bytes);
@@ -230,6 +237,18 @@ impl Engine {
         let session_id = self.begin(now)?;
         match &mut self.core.auth {
             Auth::Client(auth) => auth.request(user, credential, &session_id, &mut self.core.out),
+            Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
+        }
+    }
+
+    /// Whether [`Self::authenticate`] may be called now.
+    ///
+    /// # Errors
+    /// What it would say.
+    pub fn may_authenticate(&mut self, now: Instant) -> Result<(), ApiMisuse> {
+        self.begin(now)?;
+        match &self.core.auth {
+            Auth::Client(auth) => auth.may_request(),
             Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
         }
     }
@@ -353,6 +372,21 @@ impl Engine {
         }
     }
 
+    /// The algorithms in use and what the current keys have served; `None` until there are keys.
+    #[must_use]
+    pub fn status(&self, now: Instant) -> Option<Status> {
+        let core = &self.core;
+        core.kex.is_established().then(|| Status {
+            kex: core.kex.method(),
+            is_strict: core.kex.is_strict(),
+            key_exchanges: self.reader.key_epoch(),
+            key_age: now.saturating_duration_since(core.keys_since),
+            outbound: core.out.key_use(),
+            inbound: core.inbound,
+            server_sig_algs: core.server_sig_algs.clone(),
+        })
+    }
+
     /// Starts a key exchange, unless one is under way.
     ///
     /// # Errors
@@ -417,7 +451,12 @@ impl Engine {
         let Some(packet) = self.reader.next_packet()? else {
             return Ok(false);
         };
-        match self.core.on_packet(&packet)? {
+        let may_hold_password = packet.payload.first() == Some(&MessageId::USERAUTH_REQUEST.0);
+        let step = self.core.on_packet(&packet);
+        if may_hold_password {
+            self.reader.wipe_opened();
+        }
+        match step? {
             Step::ChangeInbound {
                 key,
                 resets_sequence_number,
@@ -427,8 +466,10 @@ impl Engine {
             Step::AskAbout(key) => self.core.events.push_back(Event::HostKeyOffered(key)),
             Step::None => {}
         }
-        self.core.inbound_bytes = self.reader.epoch_bytes();
-        self.core.inbound_packets = self.reader.epoch_packets();
+        self.core.inbound = KeyUse {
+            bytes: self.reader.epoch_bytes(),
+            packets: self.reader.epoch_packets(),
+        };
         Ok(true)
     }
 }
@@ -485,8 +526,8 @@ impl Core {
             Message::Ignore(_)
             | Message::Debug(_)
             | Message::Unimplemented(_)
-            | Message::Pong(_)
-            | Message::ExtInfo(_) => {}
+            | Message::Pong(_) => {}
+            Message::ExtInfo(m) => self.on_ext_info(m),
             Message::Ping(m) => self.out.send(&Message::Pong(Ping { data: m.data })),
             Message::KexInit(_)
             | Message::EcdhInit(_)
@@ -503,6 +544,20 @@ impl Core {
             _ => self.on_connection_message(message, packet.payload)?,
         }
         Ok(Step::None)
+    }
+
+    /// Only what a server says it verifies is for us; nothing is refused for not being there.
+    fn on_ext_info(&mut self, m: &ExtInfo<'_>) {
+        let is_client = matches!(self.auth, Auth::Client(_));
+        let algorithms = m
+            .extensions
+            .iter()
+            .find(|(name, _)| *name == SERVER_SIG_ALGS);
+        if let Some((_, algorithms)) = algorithms.filter(|_| is_client) {
+            let algorithms = String::from_utf8_lossy(algorithms);
+            let algorithms = NameList(&algorithms).iter().map(str::to_owned);
+            self.server_sig_algs = Some(algorithms.collect());
+        }
     }
 
     fn send_unimplemented(&mut self, packet: &OpenedPacket<'_>) {
@@ -594,7 +649,7 @@ impl Core {
             ..
         } = self;
         channels.flush(out, events, |out| {
-            !out.is_holding() && out.transmit_bytes() < room_bytes && !outbound_is_due(out, rekey)
+            !out.is_holding() && out.transmit_bytes() < room_bytes && !is_due(out.key_use(), rekey)
         });
         self.check_rekey();
     }
@@ -604,9 +659,8 @@ impl Core {
         if self.has_ended || !self.auth.is_done() || !self.kex.is_idle() {
             return;
         }
-        let is_due = outbound_is_due(&self.out, &self.rekey)
-            || self.inbound_bytes >= self.rekey.bytes_max
-            || self.inbound_packets >= self.rekey.packets_max.min(PACKETS_PER_KEY_MAX)
+        let is_due = is_due(self.out.key_use(), &self.rekey)
+            || is_due(self.inbound, &self.rekey)
             || self.out.now.saturating_duration_since(self.keys_since) >= self.rekey.age_max;
         if is_due {
             self.kex.start(&mut self.out);
@@ -676,11 +730,7 @@ impl Core {
     }
 }
 
-/// Keys serve no longer than this, whatever the policy says (RFC 4344 §3.1).
-const PACKETS_PER_KEY_MAX: u64 = 1 << 31;
-
-/// The outbound keys have served long enough.
-fn outbound_is_due(out: &Outbox, rekey: &RekeyPolicy) -> bool {
-    out.epoch_bytes() >= rekey.bytes_max
-        || out.epoch_packets() >= rekey.packets_max.min(PACKETS_PER_KEY_MAX)
+/// The keys of a direction have served long enough.
+fn is_due(keys: KeyUse, rekey: &RekeyPolicy) -> bool {
+    keys.bytes >= rekey.bytes_max || keys.packets >= rekey.packets_max
 }

@@ -11,10 +11,13 @@ use crate::wire::NameList;
 /// Longest offer that is quoted in an error, in characters.
 const QUOTED_MAX: usize = 120;
 
+/// Both names of the one method.
+const METHOD_NAMES: [&str; 2] = [CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH];
+
 /// Our `kex_algorithms`: both names of the one method, and in the first KEXINIT our markers, last,
 /// so that no marker is ever the first name, which alone decides about guesses.
 pub(super) fn our_kex(is_server: bool, is_first: bool) -> String {
-    let mut names = vec![CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH];
+    let mut names = METHOD_NAMES.to_vec();
     if is_first && is_server {
         names.extend([EXT_INFO_S, KEX_STRICT_S]);
     } else if is_first {
@@ -44,6 +47,8 @@ pub(super) fn our_kex_init(cookie: [u8; 16], kex: &str) -> KexInit<'_> {
 /// What the peer's KEXINIT means for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Agreement {
+    /// The key exchange method, under one of its names.
+    pub(super) kex: &'static str,
     /// Its marker of strict key exchange is there. Counts in the first KEXINIT only.
     pub(super) offers_strict: bool,
     /// Its marker for EXT_INFO is there. Counts in the first KEXINIT only.
@@ -59,8 +64,7 @@ pub(super) fn agree(
     theirs: &KexInit<'_>,
     peer_is_server: bool,
 ) -> Result<Agreement, PeerFault> {
-    let kex = [CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH];
-    need_one("key exchange method", theirs.kex, &kex)?;
+    need_one("key exchange method", theirs.kex, &METHOD_NAMES)?;
     need_one("host key algorithm", theirs.host_key, &[SSH_ED25519])?;
     let cipher = [CHACHA20_POLY1305_OPENSSH];
     need_one("client to server cipher", theirs.cipher_c2s, &cipher)?;
@@ -83,10 +87,25 @@ pub(super) fn agree(
     let guessed_right =
         theirs.kex.first() == ours.kex.first() && theirs.host_key.first() == ours.host_key.first();
     Ok(Agreement {
+        kex: match peer_is_server {
+            true => method_name(ours.kex, theirs.kex),
+            false => method_name(theirs.kex, ours.kex),
+        },
         offers_strict: theirs.kex.has(strict),
         takes_ext_info: theirs.kex.has(ext_info),
         drops_guess: theirs.first_kex_packet_follows && !guessed_right,
     })
+}
+
+/// The first name of the client's that the server has too (RFC 4253 §7.1).
+fn method_name(client: NameList<'_>, server: NameList<'_>) -> &'static str {
+    let agreed = client
+        .iter()
+        .find(|name| METHOD_NAMES.contains(name) && server.has(name));
+    METHOD_NAMES
+        .into_iter()
+        .find(|name| agreed == Some(name))
+        .unwrap_or(CURVE25519_SHA256)
 }
 
 fn need_one(list: &'static str, offered: NameList<'_>, ours: &[&str]) -> Result<(), PeerFault> {
@@ -125,6 +144,25 @@ mod tests {
             !agreement("curve25519-sha256@libssh.org", "ssh-ed25519", false)
                 .unwrap()
                 .drops_guess
+        );
+    }
+
+    #[test]
+    fn the_name_of_the_method_is_the_clients_first_that_the_server_has() {
+        let name = |kex| agreement(kex, "ssh-ed25519", false).unwrap().kex;
+        let (new, old) = (CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH);
+        assert_eq!(name("curve25519-sha256,curve25519-sha256@libssh.org"), new);
+        assert_eq!(
+            name("x,curve25519-sha256@libssh.org,curve25519-sha256"),
+            old
+        );
+        assert_eq!(
+            method_name(NameList("a,b,curve25519-sha256"), NameList(old)),
+            new
+        );
+        assert_eq!(
+            method_name(NameList(&our_kex(false, true)), NameList(old)),
+            old
         );
     }
 

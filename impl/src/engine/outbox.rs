@@ -4,12 +4,19 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::status::KeyUse;
 use crate::crypto::{PacketKey, Rng};
 use crate::keylog::KeyLog;
 use crate::msg::{Message, MessageId};
 use crate::packet::PacketWriter;
 use crate::trace::{Direction, Field, Recorder, TraceEntry, Traced};
 use crate::wire::Writer;
+
+/// The most that a packet has around its payload: lengths, padding, tag; rounded up.
+const PACKET_OVERHEAD_BYTES: usize = 64;
+
+/// How much more than its room the network is given at once: cutting a packet in two costs a copy.
+const ROOM_EXCESS_BYTES: usize = 64 << 10;
 
 /// The way out.
 pub(super) struct Outbox {
@@ -66,8 +73,12 @@ impl Outbox {
         }
     }
 
+    /// RFC 4253 §7.1 lets generic messages pass as well. What we have of them at a rekey,
+    /// UNIMPLEMENTED above all, can wait: since 10.4 OpenSSH takes as little as it may.
     fn must_wait(&self, id: MessageId) -> bool {
-        self.holding && !id.is_kex() && !id.is_generic()
+        let is_rekey = self.writer.key_epoch() > 0;
+        let may_pass = id.is_kex() || id == MessageId::DISCONNECT || id.is_generic() && !is_rekey;
+        self.holding && !may_pass
     }
 
     fn keep(&mut self, payload: Zeroizing<Vec<u8>>) {
@@ -117,16 +128,21 @@ impl Outbox {
         self.transmit.len()
     }
 
-    pub(super) fn take_transmit(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.transmit)
+    /// As much as the network can take, or all that is finished if that is a packet more.
+    pub(super) fn take_transmit(&mut self, room_bytes: usize) -> Vec<u8> {
+        let rest = match self.transmit.len() > room_bytes.saturating_add(ROOM_EXCESS_BYTES) {
+            true => self.transmit.split_off(room_bytes),
+            false => Vec::new(),
+        };
+        std::mem::replace(&mut self.transmit, rest)
     }
 
-    pub(super) fn epoch_bytes(&self) -> u64 {
-        self.writer.epoch_bytes()
-    }
-
-    pub(super) fn epoch_packets(&self) -> u64 {
-        self.writer.epoch_packets()
+    /// What the current keys have sealed.
+    pub(super) fn key_use(&self) -> KeyUse {
+        KeyUse {
+            bytes: self.writer.epoch_bytes(),
+            packets: self.writer.epoch_packets(),
+        }
     }
 
     pub(super) fn record_ident(&mut self, direction: Direction, ident: &[u8]) {
@@ -157,6 +173,9 @@ impl Outbox {
     }
 
     fn seal_payload(&mut self, payload: &[u8]) {
+        // A buffer that grew while the payload lies open in it would leave a copy of it behind, and
+        // it may hold a password.
+        self.transmit.reserve(payload.len() + PACKET_OVERHEAD_BYTES);
         let encode = |w: &mut Writer| {
             w.raw(payload);
         };

@@ -43,8 +43,9 @@ pub struct AuthorizedKey {
 ///   `cert-authority`, one we never heard of) is refused with a warning that names file, line and
 ///   option.
 ///
-/// The first line of a key decides, as in sshd, also when that line is refused: a second line
-/// without the option would grant what the first one does not.
+/// The first line of a key decides, also when that line is refused: a second line without the option
+/// would grant what the first one does not. (`sshd` goes on to the second where a `from` or an
+/// `expiry-time` of the first does not fit.)
 #[derive(Debug, Clone, Default)]
 pub struct AuthorizedKeys {
     entries: Vec<Entry>,

@@ -46,7 +46,8 @@ pub enum Known {
     Changed(Vec<Place>),
     /// This key is revoked.
     Revoked(Place),
-    /// This host is known, but only by keys of types that we do not have.
+    /// This host has other keys, all of types that we do not have. To be taken for a change, as
+    /// OpenSSH takes it: somebody in between would offer just that, a key that nobody knows.
     OtherTypes(Vec<Place>),
     /// Nothing.
     Unknown,
@@ -123,7 +124,7 @@ impl KnownHosts {
             return Known::Revoked(place);
         }
         match (self.look_up_name(&name, key), self.look_up_name(&bare, key)) {
-            (Known::Unknown | Known::OtherTypes(_), Known::Right(place)) => Known::Right(place),
+            (Known::Unknown, Known::Right(place)) => Known::Right(place),
             (known, _) => known,
         }
     }

@@ -254,23 +254,4 @@ fn empty<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// A decoder fed by an attacker may refuse, but may not panic; what it takes, it gives back.
-        #[test]
-        fn what_decodes_encodes_to_a_message_that_decodes_alike(
-            id in prop::sample::select(MessageId::KNOWN),
-            body in prop::collection::vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..200),
-        ) {
-            let payload = [&[id.0], &body[..]].concat();
-            if let Ok(message) = Message::decode(&payload) {
-                let encoded = message.to_payload();
-                prop_assert_eq!(Message::decode(&encoded), Ok(message.clone()));
-                let _ = message.describe();
-            }
-        }
-    }
-}
+mod tests;

@@ -55,7 +55,11 @@ impl<'a> Disconnect<'a> {
         let message = Self {
             reason: DisconnectReason(r.u32("reason code")?),
             description: r.string("description", Self::DESCRIPTION_BYTES_MAX)?,
-            language: r.string("language tag", Self::LANGUAGE_BYTES_MAX)?,
+            // Some leave it out, and their reason is worth more than the tag.
+            language: match r.peek_rest() {
+                [] => b"",
+                _ => r.string("language tag", Self::LANGUAGE_BYTES_MAX)?,
+            },
         };
         r.finish("DISCONNECT")?;
         Ok(message)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::driver::{Driver, Job, Offer, Shared};
+use super::driver::{Driver, Job, Mailbox, Offer, Shared, TcpPath};
 use super::error::Error;
 use super::inbox::{Data, Exit, Inbox, Start};
 use super::stream::{Reader, Writer};
@@ -29,14 +29,14 @@ pub struct Channel(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: LocalChannelId,
-    mailbox: mpsc::Sender<Job>,
+    mailbox: Mailbox,
     shared: Arc<Shared>,
     inbox: Arc<Inbox>,
     start: Start,
 }
 
 impl Channel {
-    pub(super) fn new(offer: Offer, mailbox: mpsc::Sender<Job>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(offer: Offer, mailbox: Mailbox, shared: Arc<Shared>) -> Self {
         let Offer { id, inbox, start } = offer;
         Self(Arc::new(Inner {
             id,
@@ -45,6 +45,11 @@ impl Channel {
             inbox,
             start,
         }))
+    }
+
+    /// The connection that the channel is on.
+    pub(crate) fn path(&self) -> Option<TcpPath> {
+        self.0.shared.path
     }
 
     // What the peer asked for.
@@ -182,7 +187,7 @@ impl Channel {
     /// dropped future has handed over is sent all the same.
     ///
     /// # Errors
-    /// [`Error::Misuse`] on a closed channel or after EOF, [`Error::Ended`].
+    /// [`Error::Misuse`] after our close or EOF, [`Error::ChannelClosed`], [`Error::Ended`].
     pub async fn write(&self, data: &[u8]) -> Result<(), Error> {
         self.write_to(None, data).await
     }
@@ -207,6 +212,7 @@ impl Channel {
         let (id, data) = (self.0.id, data.to_vec());
         self.ask(move |driver, done| driver.write(id, code, data, done))
             .await?
+            .map_err(|error| self.explain(error))
     }
 
     /// What writes `data`, and what is told once it is written.
@@ -227,15 +233,16 @@ impl Channel {
         Box::new(move |driver| drop(driver.eof(id)))
     }
 
-    /// No more data from us, once what was written is sent.
+    /// No more data from us, once what was written is sent. Where the peer has closed the channel
+    /// there is nothing to end.
     ///
     /// # Errors
-    /// [`Error::Misuse`] on a closed channel, [`Error::Ended`].
+    /// [`Error::Misuse`] after our close, [`Error::Ended`].
     pub async fn eof(&self) -> Result<(), Error> {
-        let id = self.0.id;
-        self.ask(move |driver, done| drop(done.send(driver.eof(id))))
-            .await?
-            .map_err(Error::from)
+        match self.tell(Driver::eof).await {
+            Err(Error::ChannelClosed) => Ok(()),
+            told => told,
+        }
     }
 
     /// Closes the channel, once what was written is sent. A second close is nothing.
@@ -256,12 +263,23 @@ impl Channel {
     /// Sets a variable for the program to come. Servers accept few: LANG and LC_*, as a rule.
     ///
     /// # Errors
-    /// [`Error::RequestRefused`], [`Error::Misuse`], [`Error::Ended`].
+    /// [`Error::RequestRefused`], [`Error::Misuse`] after our close, [`Error::ChannelClosed`],
+    /// [`Error::Ended`].
     pub async fn set_env(&self, name: &str, value: &str) -> Result<(), Error> {
         let (id, name, value) = (self.0.id, name.to_owned(), value.to_owned());
         self.request("env", move |driver, reply| {
             let (name, value) = (name.as_bytes(), value.as_bytes());
             driver.request(id, Request::Env { name, value }, Some(reply))
+        })
+        .await
+    }
+
+    /// The same without an answer, for who does not mind a no and would wait for it.
+    pub(crate) async fn offer_env(&self, name: &str, value: &str) -> Result<(), Error> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.tell(move |driver, id| {
+            let (name, value) = (name.as_bytes(), value.as_bytes());
+            driver.request(id, Request::Env { name, value }, None)
         })
         .await
     }
@@ -311,7 +329,7 @@ impl Channel {
     /// Says that our terminal has another size. Nobody answers that.
     ///
     /// # Errors
-    /// [`Error::Misuse`] on a closed channel, [`Error::Ended`].
+    /// [`Error::Misuse`] after our close, [`Error::ChannelClosed`], [`Error::Ended`].
     pub async fn window_change(&self, size: TerminalSize) -> Result<(), Error> {
         let size = size.to_wire();
         self.tell(move |driver, id| driver.request(id, Request::WindowChange { size }, None))
@@ -368,14 +386,13 @@ impl Channel {
         send: impl FnOnce(&mut Driver, oneshot::Sender<bool>) -> Result<(), ApiMisuse> + Send + 'static,
     ) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.ask(move |driver, done| drop(done.send(send(driver, reply))))
-            .await??;
+        self.tell(|driver, _| send(driver, reply)).await?;
         match answer.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::RequestRefused { name }),
             Err(_) if self.0.shared.end.get().is_some() => Err(ended(&self.0.shared)),
-            // The peer closed the channel instead.
-            Err(_) => Err(ApiMisuse::UsedClosedChannel(self.0.id).into()),
+            // The peer, or we on another task, closed the channel instead.
+            Err(_) => Err(self.explain(ApiMisuse::UsedClosedChannel(self.0.id).into())),
         }
     }
 
@@ -387,7 +404,20 @@ impl Channel {
         let id = self.0.id;
         self.ask(move |driver, done| drop(done.send(send(driver, id))))
             .await?
-            .map_err(Error::from)
+            .map_err(|misuse| self.explain(misuse.into()))
+    }
+
+    /// A channel that the peer closed cannot be used either, but that is not the caller's mistake:
+    /// the CLOSE may have come a moment ago.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Misuse(ApiMisuse::UsedClosedChannel(_))
+                if !self.0.inbox.lock().is_closed_by_us =>
+            {
+                Error::ChannelClosed
+            }
+            error => error,
+        }
     }
 
     async fn ask<T: Send + 'static>(
@@ -395,14 +425,6 @@ impl Channel {
         job: impl FnOnce(&mut Driver, oneshot::Sender<T>) + Send + 'static,
     ) -> Result<T, Error> {
         ask(&self.0.mailbox, &self.0.shared, job).await
-    }
-
-    pub(super) fn mailbox(&self) -> &mpsc::Sender<Job> {
-        &self.0.mailbox
-    }
-
-    pub(super) fn runtime(&self) -> &tokio::runtime::Handle {
-        &self.0.shared.runtime
     }
 
     pub(super) fn ended(&self) -> Error {
@@ -417,13 +439,8 @@ impl Channel {
 
 impl Inner {
     fn post(&self, job: Job) {
-        if let Err(mpsc::error::TrySendError::Full(job)) = self.mailbox.try_send(job) {
-            // The driver never waits for anybody, so that this task is over soon.
-            let mailbox = self.mailbox.clone();
-            self.shared.runtime.spawn(async move {
-                let _ = mailbox.send(job).await;
-            });
-        }
+        // Refused only when the connection is over.
+        let _ = self.mailbox.send(job);
     }
 }
 

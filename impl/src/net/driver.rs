@@ -6,12 +6,17 @@
 
 mod channels;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
 
 use super::channel::Channel;
 use super::error::Error;
@@ -19,7 +24,9 @@ use super::inbox::{Inbox, Start, State, Watched};
 use super::terminal::SessionPolicy;
 use super::{AuthPolicy, Verifier};
 use crate::crypto::PublicKey;
-use crate::engine::{ApiMisuse, AuthQuestion, End, Engine, Event, LocalChannelId, Output};
+use crate::engine::{
+    ApiMisuse, AuthAnswer, AuthQuestion, End, Engine, Event, LocalChannelId, Output, Refusal,
+};
 use crate::msg::DisconnectReason;
 use channels::Entry;
 
@@ -28,6 +35,11 @@ const PENDING_BYTES_MAX: usize = 256 << 10;
 
 /// How much is read at once.
 const READ_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// What is read passes through here, so that a connection that is silent holds no room for it.
+    static READ_ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// How long the last words may take to leave, and how long we listen after them. Closing with
 /// unread input would reset the connection and take our DISCONNECT with it.
@@ -42,17 +54,40 @@ const FLUSH_MAX: Duration = Duration::from_secs(60);
 /// What a handle asks the driver to do.
 pub(super) type Job = Box<dyn FnOnce(&mut Driver) + Send>;
 
+/// How handles send jobs. It takes them without waiting, so that what one handle asks for stays in
+/// order, also what it leaves behind when it is dropped. What bounds it is that callers wait for their
+/// replies: a job for each call under way, and an EOF and a CLOSE for each channel.
+pub(super) type Mailbox = mpsc::UnboundedSender<Job>;
+
+/// How many jobs are done before the connection has its turn again.
+const JOBS_TOGETHER: usize = 64;
+
+/// How far a connection is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    #[default]
+    BeforeLogin,
+    /// As a server, the user is in.
+    LoggedIn,
+    /// Our last words are sent.
+    Finished,
+}
+
+/// The two ends of a TCP connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TcpPath {
+    pub(crate) ours: SocketAddr,
+    pub(crate) theirs: SocketAddr,
+}
+
 /// What handles can see without asking.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) end: OnceLock<End>,
     pub(super) host_key_refused: OnceLock<()>,
-    /// Our last words are sent.
-    pub(super) is_finished: watch::Sender<bool>,
+    pub(super) stage: watch::Sender<Stage>,
     pub(super) offers: Watched<Offers>,
-    /// For what handles leave behind when they are dropped outside of a task.
-    pub(super) runtime: tokio::runtime::Handle,
-    pub(super) peer_addr: Option<std::net::SocketAddr>,
+    pub(super) path: Option<TcpPath>,
     pub(super) is_server: bool,
     pub(super) accepts_sessions: bool,
 }
@@ -81,24 +116,81 @@ struct Leaving {
     until: Instant,
 }
 
+/// What a callback of the program decided. They run on threads for such work: one that takes its
+/// time must not hold up other connections.
+enum Decision {
+    HostKey(bool),
+    Login(Box<Judged>),
+}
+
+/// What a policy says to a question.
+struct Judged {
+    policy: AuthPolicy,
+    question: AuthQuestion,
+    answer: AuthAnswer,
+    is_final: bool,
+}
+
+/// Sealed bytes that wait for the socket.
+#[derive(Default)]
+struct Pending {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Pending {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.written..).unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: Vec<u8>) {
+        if self.rest().is_empty() {
+            *self = Self { bytes, written: 0 };
+        } else {
+            self.bytes.extend(bytes);
+        }
+    }
+
+    /// Moves what is left only when that is the lesser part, so that each byte moves once at most.
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        if self.rest().is_empty() {
+            *self = Self::default();
+        } else if self.written > self.bytes.len() / 2 {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}
+
 pub(super) struct Driver {
     pub(super) engine: Engine,
     shared: Arc<Shared>,
     /// For the channels that it hands out.
-    mailbox: mpsc::WeakSender<Job>,
+    mailbox: mpsc::WeakUnboundedSender<Job>,
     channels: HashMap<LocalChannelId, Entry>,
+    /// What is kept of the peer's requests about programs, in bytes.
+    kept_bytes: usize,
     sessions: SessionPolicy,
     verifier: Option<Verifier>,
     ready: Option<oneshot::Sender<()>>,
     pub(super) verdict: Option<oneshot::Sender<bool>>,
+    /// What the server said when it last refused us.
+    pub(super) refusal: Option<Refusal>,
     /// Who waits for the end of a key exchange.
     rekeyed: Vec<oneshot::Sender<()>>,
     banners: Vec<Vec<u8>>,
-    policy: Option<(AuthPolicy, oneshot::Sender<Result<String, Error>>)>,
+    policy: Option<AuthPolicy>,
+    /// Who waits for a user to be let in.
+    accepting: Option<oneshot::Sender<Result<String, Error>>>,
     question: Option<AuthQuestion>,
-    user_is_in: bool,
+    deciding: Option<JoinHandle<Decision>>,
     opening: HashMap<LocalChannelId, oneshot::Sender<Result<Channel, Error>>>,
-    pending: Vec<u8>,
+    pending: Pending,
+    /// Something was written that the stream may keep in a buffer of its own.
+    is_unflushed: bool,
+    /// Writing failed. We listen until then for what the peer said before.
+    mute_until: Option<Instant>,
     leaving: Option<Leaving>,
 }
 
@@ -106,7 +198,7 @@ impl Driver {
     pub(super) fn new(
         engine: Engine,
         shared: Arc<Shared>,
-        mailbox: mpsc::WeakSender<Job>,
+        mailbox: mpsc::WeakUnboundedSender<Job>,
         sessions: SessionPolicy,
         verifier: Option<Verifier>,
         ready: oneshot::Sender<()>,
@@ -116,29 +208,33 @@ impl Driver {
             shared,
             mailbox,
             channels: HashMap::new(),
+            kept_bytes: 0,
             sessions,
             verifier,
             ready: Some(ready),
             verdict: None,
+            refusal: None,
             rekeyed: Vec::new(),
             banners: Vec::new(),
             policy: None,
+            accepting: None,
             question: None,
-            user_is_in: false,
+            deciding: None,
             opening: HashMap::new(),
-            pending: Vec::new(),
+            pending: Pending::default(),
+            is_unflushed: false,
+            mute_until: None,
             leaving: None,
         }
     }
 
     /// Runs the connection to its end.
-    pub(super) async fn run<S>(mut self, stream: S, mut jobs: mpsc::Receiver<Job>)
+    pub(super) async fn run<S>(mut self, stream: S, mut jobs: mpsc::UnboundedReceiver<Job>)
     where
         S: AsyncRead + AsyncWrite + Send,
     {
         let _finish = Finish(Arc::clone(&self.shared));
         let (mut reader, mut writer) = tokio::io::split(stream);
-        let mut buffer = vec![0; READ_BYTES];
         let mut has_handles = true;
         while self.shared.end.get().is_none() {
             let deadline = self.drain();
@@ -149,16 +245,17 @@ impl Driver {
                 self.say_goodbye();
                 continue;
             }
-            let deadline = self.leaving.as_ref().map_or(deadline, |leaving| {
-                deadline.into_iter().chain([leaving.progress_until]).min()
-            });
+            let leaving = self.leaving.as_ref().map(|leaving| leaving.progress_until);
+            let deadlines = [deadline, leaving, self.mute_until];
+            let deadline = deadlines.into_iter().flatten().min();
             let deadline = deadline.map(tokio::time::Instant::from_std);
             tokio::select! {
                 job = jobs.recv(), if has_handles => match job {
                     Some(job) => {
                         job(&mut self);
                         // Writes that wait together leave together.
-                        while let Ok(job) = jobs.try_recv() {
+                        for _ in 1..JOBS_TOGETHER {
+                            let Ok(job) = jobs.try_recv() else { break };
                             job(&mut self);
                         }
                     }
@@ -167,22 +264,24 @@ impl Driver {
                         self.leave();
                     }
                 },
-                read = reader.read(&mut buffer), if self.engine.wants_input() => {
-                    self.on_read(buffer.get(..read.unwrap_or(0)).unwrap_or_default());
+                bytes = read(&mut reader), if self.engine.wants_input() => self.on_read(&bytes),
+                written = pass_on(&mut writer, self.pending.rest()), if self.has_to_write() => {
+                    self.on_written(written);
                 }
-                written = writer.write(&self.pending), if !self.pending.is_empty() => {
-                    self.on_written(written.ok());
-                }
-                () = sleep_until(deadline) => self.engine.handle_timeout(Instant::now()),
+                decision = join(&mut self.deciding) => self.on_decision(decision),
+                () = sleep_until(deadline) => self.on_deadline(),
             }
         }
         jobs.close();
         let last_words = std::mem::take(&mut self.pending);
+        let is_mute = self.mute_until.is_some();
         drop(self);
         let _ = tokio::time::timeout(LINGER, async {
-            writer.write_all(&last_words).await?;
-            writer.shutdown().await?;
-            while reader.read(&mut buffer).await? > 0 {}
+            if !is_mute {
+                writer.write_all(last_words.rest()).await?;
+                writer.shutdown().await?;
+            }
+            while !read(&mut reader).await.is_empty() {}
             std::io::Result::Ok(())
         })
         .await;
@@ -200,7 +299,11 @@ impl Driver {
 
     /// Whether we are asked to leave and everything is sent, or does not get any further.
     fn may_leave(&mut self) -> bool {
-        let unsent_bytes = self.pending.len() + self.engine.unsent_bytes() + self.parked_bytes();
+        if self.leaving.is_none() {
+            return false;
+        }
+        let unsent_bytes =
+            self.pending.rest().len() + self.engine.unsent_bytes() + self.parked_bytes();
         let Some(leaving) = &mut self.leaving else {
             return false;
         };
@@ -218,7 +321,7 @@ impl Driver {
             .disconnect(Instant::now(), reason, "disconnected by application");
     }
 
-    /// Nothing read is the end of the stream; so is an error, which will not get better.
+    /// Nothing read is the end of the stream.
     fn on_read(&mut self, bytes: &[u8]) {
         let now = Instant::now();
         if bytes.is_empty() {
@@ -229,22 +332,40 @@ impl Driver {
         }
     }
 
-    fn on_written(&mut self, count: Option<usize>) {
-        if let Some(count) = count {
-            self.pending.drain(..count);
+    fn has_to_write(&self) -> bool {
+        self.is_unflushed || !self.pending.rest().is_empty()
+    }
+
+    /// After the end of writing, what the peer said before may still be there to be read, its
+    /// DISCONNECT above all.
+    fn on_written(&mut self, written: Written) {
+        self.is_unflushed = matches!(written, Written::Some(_));
+        match written {
+            Written::Some(count) => self.pending.advance(count),
+            Written::Flushed => {}
+            Written::Ended => {
+                self.pending = Pending::default();
+                self.mute_until = Some(Instant::now() + LINGER);
+            }
+        }
+    }
+
+    fn on_deadline(&mut self) {
+        let now = Instant::now();
+        if self.mute_until.is_some_and(|until| now >= until) {
+            self.engine.handle_eof(now);
         } else {
-            self.pending.clear();
-            self.engine.handle_eof(Instant::now());
+            self.engine.handle_timeout(now);
         }
     }
 
     /// Does what the engine says until it says wait.
     fn drain(&mut self) -> Option<Instant> {
         loop {
-            let room = PENDING_BYTES_MAX.saturating_sub(self.pending.len());
+            let room = PENDING_BYTES_MAX.saturating_sub(self.pending.rest().len());
             match self.engine.poll_output(room) {
-                Output::Transmit(bytes) if self.pending.is_empty() => self.pending = bytes,
-                Output::Transmit(bytes) => self.pending.extend(bytes),
+                Output::Transmit(_) if self.mute_until.is_some() => {}
+                Output::Transmit(bytes) => self.pending.push(bytes),
                 Output::Event(event) => self.on_event(event),
                 Output::Wait(until) => return until,
             }
@@ -253,11 +374,14 @@ impl Driver {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::HostKeyOffered(key) => self.on_host_key(&key),
+            Event::HostKeyOffered(key) => self.on_host_key(key),
             Event::KeysChanged => self.on_keys_changed(),
             Event::BannerReceived(text) => self.banners.push(text),
             Event::AuthSucceeded => self.on_verdict(true),
-            Event::AuthFailed { .. } => self.on_verdict(false),
+            Event::AuthFailed(refusal) => {
+                self.refusal = Some(refusal);
+                self.on_verdict(false);
+            }
             Event::AuthAsked(question) => {
                 self.question = Some(question);
                 self.consult_policy();
@@ -289,8 +413,26 @@ impl Driver {
         }
     }
 
-    fn on_host_key(&mut self, key: &PublicKey) {
-        let accept = self.verifier.take().is_some_and(|verifier| verifier(key));
+    fn on_host_key(&mut self, key: PublicKey) {
+        match self.verifier.take() {
+            Some(verifier) => self.decide(move || Decision::HostKey(verifier(&key))),
+            None => self.on_host_key_decided(false),
+        }
+    }
+
+    fn decide(&mut self, decide: impl FnOnce() -> Decision + Send + 'static) {
+        self.deciding = Some(tokio::task::spawn_blocking(decide));
+    }
+
+    fn on_decision(&mut self, decision: Decision) {
+        self.deciding = None;
+        match decision {
+            Decision::HostKey(accept) => self.on_host_key_decided(accept),
+            Decision::Login(judged) => self.on_login_decided(*judged),
+        }
+    }
+
+    fn on_host_key_decided(&mut self, accept: bool) {
         if !accept {
             let _ = self.shared.host_key_refused.set(());
         }
@@ -313,10 +455,12 @@ impl Driver {
         policy: AuthPolicy,
         done: oneshot::Sender<Result<String, Error>>,
     ) {
-        let is_asking = matches!(&self.policy, Some((_, earlier)) if !earlier.is_closed());
+        let is_asking = matches!(&self.accepting, Some(earlier) if !earlier.is_closed());
         let misuse = match () {
             () if !self.shared.is_server => Some(ApiMisuse::CalledOnWrongRole("server")),
-            () if self.user_is_in => Some(ApiMisuse::AuthenticatedAgain),
+            () if *self.shared.stage.borrow() == Stage::LoggedIn => {
+                Some(ApiMisuse::AuthenticatedAgain)
+            }
             () if is_asking => Some(ApiMisuse::AuthenticatedTwiceAtOnce),
             () => None,
         };
@@ -325,24 +469,47 @@ impl Driver {
             return;
         }
         self.engine.set_auth_methods(policy.methods());
-        self.policy = Some((policy, done));
+        self.policy = Some(policy);
+        self.accepting = Some(done);
         self.consult_policy();
     }
 
-    /// Answers the open question if there is somebody to ask.
+    /// Asks the program the open question, if there is somebody to ask and nobody is thinking.
     fn consult_policy(&mut self) {
-        let (Some(question), Some((policy, _))) = (&self.question, &mut self.policy) else {
+        if self.deciding.is_some() || self.policy.is_none() {
+            return;
+        }
+        let Some(question) = self.question.take() else {
             return;
         };
-        let (answer, is_final) = policy.judge(question);
-        drop(self.engine.answer_auth(Instant::now(), &answer));
-        let question = self.question.take();
-        if answer.accept
-            && is_final
-            && let (Some(question), Some((_, done))) = (question, self.policy.take())
-        {
-            self.user_is_in = true;
-            let _ = done.send(Ok(question.user));
+        if let Some(mut policy) = self.policy.take() {
+            self.decide(move || {
+                let (answer, is_final) = policy.judge(&question);
+                Decision::Login(Box::new(Judged {
+                    policy,
+                    question,
+                    answer,
+                    is_final,
+                }))
+            });
+        }
+    }
+
+    fn on_login_decided(&mut self, judged: Judged) {
+        if self.policy.is_some() {
+            // Another policy was set meanwhile, and it is the one that counts.
+            self.question = Some(judged.question);
+            return self.consult_policy();
+        }
+        let answer = &judged.answer;
+        let is_answered = self.engine.answer_auth(Instant::now(), answer).is_ok();
+        if answer.accept && judged.is_final && is_answered {
+            self.shared.stage.send_replace(Stage::LoggedIn);
+            if let Some(done) = self.accepting.take() {
+                let _ = done.send(Ok(judged.question.user));
+            }
+        } else {
+            self.policy = Some(judged.policy);
         }
     }
 
@@ -377,7 +544,7 @@ impl Driver {
         // What was sealed last, our DISCONNECT above all, still goes out.
         loop {
             match self.engine.poll_output(usize::MAX) {
-                Output::Transmit(bytes) => self.pending.extend(bytes),
+                Output::Transmit(bytes) => self.pending.push(bytes),
                 Output::Event(_) => {}
                 Output::Wait(_) => return,
             }
@@ -399,7 +566,53 @@ struct Finish(Arc<Shared>);
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        self.0.is_finished.send_replace(true);
+        self.0.stage.send_replace(Stage::Finished);
+    }
+}
+
+/// What has come; nothing at the end of the stream, and also at an error, which will not get better.
+async fn read(reader: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    poll_fn(|context| {
+        READ_ROOM.with_borrow_mut(|room| {
+            let mut read = ReadBuf::new(room);
+            let polled = Pin::new(&mut *reader).poll_read(context, &mut read);
+            polled.map(|result| result.map_or(Vec::new(), |()| read.filled().to_vec()))
+        })
+    })
+    .await
+}
+
+/// What became of an attempt to write.
+#[derive(Clone, Copy)]
+enum Written {
+    Some(usize),
+    Flushed,
+    /// Nothing more can be written.
+    Ended,
+}
+
+/// Writes some of the bytes, or has the stream pass on what it was given before.
+async fn pass_on(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Written {
+    let written = match bytes {
+        [] => writer.flush().await.map(|()| Written::Flushed),
+        bytes => writer.write(bytes).await.map(|count| match count {
+            0 => Written::Ended,
+            count => Written::Some(count),
+        }),
+    };
+    written.unwrap_or(Written::Ended)
+}
+
+/// What was decided, once it is. A callback that panicked takes its connection with it.
+async fn join(deciding: &mut Option<JoinHandle<Decision>>) -> Decision {
+    let Some(deciding) = deciding else {
+        return std::future::pending().await;
+    };
+    match deciding.await.map_err(JoinError::try_into_panic) {
+        Ok(decision) => decision,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime is shutting down, and this task with it.
+        Err(Err(_)) => std::future::pending().await,
     }
 }
 

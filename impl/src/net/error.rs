@@ -32,6 +32,9 @@ pub enum Error {
         /// Why, for people, escaped.
         description: String,
     },
+    /// The peer closed the channel, so that nothing more can be said on it.
+    #[error("the peer closed the channel")]
+    ChannelClosed,
     /// The peer answered a request on a channel with no.
     #[error("the peer refused the request {name:?}")]
     RequestRefused {
@@ -55,7 +58,8 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Io { source, .. } => source.kind(),
-            Error::Misuse(ApiMisuse::UsedClosedChannel(_) | ApiMisuse::WroteAfterEof(_)) => {
+            Error::ChannelClosed
+            | Error::Misuse(ApiMisuse::UsedClosedChannel(_) | ApiMisuse::WroteAfterEof(_)) => {
                 io::ErrorKind::BrokenPipe
             }
             Error::Ended(_) => io::ErrorKind::ConnectionAborted,

@@ -10,9 +10,13 @@ use super::terminal::{ChannelEvent, Pty};
 /// Runs of one stream grow to this before a new one is begun, in bytes.
 const RUN_BYTES_MAX: usize = 64 << 10;
 
+/// Runs that are kept apart. Past it, data joins the last run of its stream: a peer that changes
+/// streams with each byte must not make us keep more than the bytes.
+const RUNS_MAX: usize = 256;
+
 /// How much may be read before the engine is told, in bytes. Well below the smallest window that
 /// is left open, so that it delays no window and saves a job for each small read.
-const UNREPORTED_BYTES_MAX: u32 = 64 << 10;
+const UNREPORTED_BYTES_MAX: u32 = 16 << 10;
 
 /// Signals and sizes that wait to be looked at; past it, new ones are refused.
 const EVENTS_MAX: usize = 64;
@@ -81,6 +85,10 @@ pub(super) struct Start {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "who ended what is several independent facts"
+)]
 pub(super) struct State {
     runs: VecDeque<Run>,
     /// Streams whose data is dropped as it arrives.
@@ -92,6 +100,8 @@ pub(super) struct State {
     /// The connection ended before the channel did.
     pub(super) is_cut: bool,
     pub(super) is_closed: bool,
+    /// Our program closed the channel, and knows that it may not be used any more.
+    pub(super) is_closed_by_us: bool,
     pub(super) exit: Option<Exit>,
 }
 
@@ -110,16 +120,22 @@ impl Run {
 }
 
 impl State {
-    /// Keeps what arrived; false when its stream is discarded.
+    /// Keeps what arrived; false when its stream is discarded, or one too many.
     pub(super) fn push(&mut self, code: Option<u32>, bytes: Vec<u8>) -> bool {
         if self.discarded.contains(&code) {
             return false;
         }
-        match self.runs.back_mut() {
-            Some(last) if last.code == code && last.bytes.len() < RUN_BYTES_MAX => {
-                last.bytes.extend(bytes);
-            }
-            _ => self.runs.push_back(Run {
+        let is_full = self.runs.len() >= RUNS_MAX;
+        let joins =
+            |run: &&mut Run| run.code == code && (is_full || run.bytes.len() < RUN_BYTES_MAX);
+        let last = match is_full {
+            true => self.runs.iter_mut().rfind(joins),
+            false => self.runs.back_mut().filter(joins),
+        };
+        match last {
+            Some(run) => run.bytes.extend(bytes),
+            None if is_full => return false,
+            None => self.runs.push_back(Run {
                 code,
                 bytes,
                 taken: 0,
@@ -208,5 +224,39 @@ impl State {
     pub(super) fn cut(&mut self) {
         self.is_cut = !self.is_finished;
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_that_alternate_are_kept_whole_and_in_few_runs() {
+        let mut state = State::default();
+        for i in 0..100_000_u32 {
+            let code = (i % 2 == 1).then_some(1);
+            assert!(state.push(code, vec![u8::try_from(i % 251).unwrap()]));
+        }
+        assert!(state.runs.len() <= RUNS_MAX);
+        for (code, first) in [(None, 0), (Some(1), 1)] {
+            let mut room = vec![0; 60_000];
+            let mut count = 0;
+            while let more @ 1.. = state.fill(code, &mut room[count..]) {
+                count += more;
+            }
+            assert_eq!(count, 50_000);
+            for (i, byte) in (first..).step_by(2).zip(&room[..count]) {
+                assert_eq!(u32::from(*byte), i % 251);
+            }
+        }
+    }
+
+    /// More streams than anybody has: the data of those past the bound goes, unread.
+    #[test]
+    fn streams_without_end_are_not_kept() {
+        let mut state = State::default();
+        let kept = (0..1_000).filter(|code| state.push(Some(*code), vec![0]));
+        assert_eq!(kept.count(), RUNS_MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! The tokio driver: one task owns the socket and the engine, handles talk to it by a bounded
+//! The tokio driver: one task owns the socket and the engine, handles talk to it by a
 //! mailbox, and back-pressure reaches TCP.
 //!
 //! # Who owns what
@@ -15,14 +15,16 @@
 //! to an inbox that the window bounds, and what cannot be written yet is parked with the reply that
 //! its caller waits for.
 //!
-//! Dropping is always quick and never loses what was written: the last handle to a channel closes
+//! Dropping is always quick and loses nothing that the peer takes: the last handle to a channel closes
 //! it behind its data, and the last handle to a connection has it flushed for as long as the peer
-//! takes data, then sends DISCONNECT. [`Session::disconnect`] waits until that is done.
+//! takes some every two seconds, for a minute at most, then sends DISCONNECT. [`Session::disconnect`]
+//! waits until that is done.
 
 mod channel;
 mod driver;
 mod error;
 mod inbox;
+mod log;
 mod policy;
 mod stream;
 mod terminal;
@@ -38,21 +40,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use channel::Channel;
 pub use error::Error;
 pub use inbox::{Data, Exit};
+pub use log::PacketLog;
 pub use policy::AuthPolicy;
 pub use stream::{Reader, Writer};
 pub use terminal::{ChannelEvent, Pty, SessionPolicy, TerminalMode, TerminalSize};
 
 use crate::crypto::{self, PublicKey, Rng, SigningKey};
-use crate::engine::{ApiMisuse, Config, Credential, End, Engine, Password, Role};
+use crate::engine::{ApiMisuse, Config, Credential, End, Engine, Password, Refusal, Role, Status};
+use crate::keylog::KeyLog;
 use crate::trace::Recorder;
-use driver::{Driver, Job, Offers, Shared};
+pub(crate) use driver::TcpPath;
+use driver::{Driver, Job, Mailbox, Offers, Shared, Stage};
 use inbox::Watched;
 
-/// Jobs that may wait for the driver; a caller past it waits in line.
-const MAILBOX_JOBS_MAX: usize = 64;
-
 /// Says whether a host key is the right one. Called once, after the server's signature verified.
-/// It runs on the connection's task: it must not wait for that connection.
+/// It runs on a thread for such work and may take its time, but must not wait for its connection.
 pub type Verifier = Box<dyn FnOnce(&PublicKey) -> bool + Send>;
 
 /// How a connection is made; [`Options::new`] for the usual.
@@ -61,27 +63,28 @@ pub struct Options {
     pub config: Config,
     /// The connection's randomness; from the operating system when `None`.
     pub rng: Option<Rng>,
-    /// Who records what crosses the wire.
+    /// How much of what crosses the wire is logged.
+    pub packet_log: PacketLog,
+    /// Who else records what crosses the wire.
     pub recorder: Option<Box<dyn Recorder>>,
+    /// Who is told the secrets of the connection, for reading one's own captures. None unless asked
+    /// for: whoever has them can read everything.
+    pub key_log: Option<Box<dyn KeyLog>>,
     /// What the peer may have around the programs it runs on our side.
     pub sessions: SessionPolicy,
 }
 
 impl Options {
-    /// The defaults for this configuration: randomness of the system, and a packet log through
-    /// `tracing` where the target `minissh::packets` is enabled at debug level.
+    /// The defaults for this configuration: randomness of the system, and as much of a packet log
+    /// as somebody listens to.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let recorder =
-            tracing::enabled!(target: "minissh::packets", tracing::Level::DEBUG).then(|| {
-                let log: Box<dyn Recorder> =
-                    Box::new(|entry| tracing::debug!(target: "minissh::packets", "{entry}"));
-                log
-            });
         Self {
             config,
             rng: None,
-            recorder,
+            packet_log: PacketLog::as_enabled(),
+            recorder: None,
+            key_log: None,
             sessions: SessionPolicy::default(),
         }
     }
@@ -92,8 +95,21 @@ impl Options {
 /// disconnect.
 #[derive(Debug, Clone)]
 pub struct Session {
-    mailbox: mpsc::Sender<Job>,
+    mailbox: Mailbox,
     shared: Arc<Shared>,
+}
+
+fn randomness() -> Result<Rng, Error> {
+    crypto::from_os()
+        .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))
+}
+
+/// A fresh key. Waits for nothing.
+///
+/// # Errors
+/// [`Error::Io`] when the system has no randomness to give.
+pub fn keygen() -> Result<SigningKey, Error> {
+    Ok(SigningKey::generate(&mut randomness()?))
 }
 
 /// Connects to a server and exchanges keys.
@@ -128,8 +144,9 @@ async fn start_tcp(
     stream
         .set_nodelay(true)
         .map_err(Error::io("cannot set TCP_NODELAY"))?;
-    let peer_addr = stream.peer_addr().ok();
-    start_from(stream, peer_addr, options, verifier).await
+    let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
+    let path = ends.map(|(ours, theirs)| TcpPath { ours, theirs });
+    start_from(stream, path, options, verifier).await
 }
 
 /// Exchanges keys over any stream, in the role that `options` says.
@@ -149,30 +166,29 @@ where
 
 async fn start_from<S>(
     stream: S,
-    peer_addr: Option<SocketAddr>,
+    path: Option<TcpPath>,
     options: Options,
     verifier: Option<Verifier>,
 ) -> Result<Session, Error>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let rng = match options.rng {
-        Some(rng) => rng,
-        None => crypto::from_os()
-            .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))?,
-    };
+    let rng = options.rng.map_or_else(randomness, Ok)?;
     let shared = Arc::new(Shared {
         end: OnceLock::new(),
         host_key_refused: OnceLock::new(),
-        is_finished: watch::Sender::default(),
+        stage: watch::Sender::default(),
         offers: Watched::<Offers>::default(),
-        runtime: tokio::runtime::Handle::current(),
-        peer_addr,
+        path,
         is_server: matches!(options.config.role, Role::Server { .. }),
         accepts_sessions: options.config.accepts_sessions,
     });
-    let engine = Engine::new(options.config, rng, options.recorder, Instant::now());
-    let (mailbox, jobs) = mpsc::channel(MAILBOX_JOBS_MAX);
+    let recorder = options.packet_log.recorder(options.recorder);
+    let mut engine = Engine::new(options.config, rng, recorder, Instant::now());
+    if let Some(key_log) = options.key_log {
+        engine.log_keys_to(key_log);
+    }
+    let (mailbox, jobs) = mpsc::unbounded_channel();
     let (ready, is_ready) = oneshot::channel();
     let driver = Driver::new(
         engine,
@@ -193,10 +209,12 @@ impl Session {
     /// Where the peer connected from or was connected to; `None` where that was not by TCP.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.shared.peer_addr
+        self.shared.path.map(|path| path.theirs)
     }
 
-    /// Logs in with a key: whether the server let us in.
+    /// Logs in with a key: whether the server let us in. The server is asked first whether the key
+    /// would do, and is given a signature only if so. What else a no means, and what may be tried
+    /// next, [`Self::userauth_refusal`] says.
     ///
     /// # Errors
     /// [`Error::Misuse`] when a user is already set, [`Error::Ended`].
@@ -205,7 +223,8 @@ impl Session {
             .await
     }
 
-    /// Logs in with a password: whether the server let us in.
+    /// Logs in with a password: whether the server let us in. See [`Self::userauth_refusal`]. One of
+    /// more than [`Password::BYTES_MAX`] is not sent: no server takes it.
     ///
     /// # Errors
     /// [`Error::Misuse`] when a user is already set, [`Error::Ended`].
@@ -215,9 +234,33 @@ impl Session {
                 self.authenticate(user, Credential::Password(password))
                     .await
             }
-            // No server takes one this long.
-            None => Ok(false),
+            None => {
+                let misuse = self.ask(|driver, reply| {
+                    let _ = reply.send(driver.engine.may_authenticate(Instant::now()));
+                });
+                Ok(misuse.await?.map(|()| false)?)
+            }
         }
+    }
+
+    /// Logs in with nothing: whether the server let us in. Most do not, and
+    /// [`Self::userauth_refusal`] says then with what they might.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] when a user is already set, [`Error::Ended`].
+    pub async fn userauth_none(&self, user: &str) -> Result<bool, Error> {
+        self.authenticate(user, Credential::None).await
+    }
+
+    /// What the server said when it last refused to let us in: which methods can go on, whether
+    /// what we showed was right and is not enough, whether the password has to be changed. `None`
+    /// while it has not refused.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub async fn userauth_refusal(&self) -> Result<Option<Refusal>, Error> {
+        self.ask(|driver, reply| drop(reply.send(driver.refusal.clone())))
+            .await
     }
 
     async fn authenticate(&self, user: &str, credential: Credential) -> Result<bool, Error> {
@@ -325,19 +368,45 @@ impl Session {
         is_rekeyed.await.map_err(|_| ended(&self.shared))
     }
 
+    /// The algorithms in use, and how long the current keys have served.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.ask(|driver, reply| drop(reply.send(driver.engine.status(Instant::now()))))
+            .await?
+            // Whoever has a session has keys.
+            .ok_or(Error::Misuse(ApiMisuse::CalledTooEarly(
+                "there are no keys yet",
+            )))
+    }
+
     /// Waits until the connection is over, and says how that came.
     pub async fn wait(&self) -> End {
-        let mut is_finished = self.shared.is_finished.subscribe();
-        // The sender lives in what we hold, so that waiting cannot fail.
-        let _ = is_finished.wait_for(|is_finished| *is_finished).await;
+        self.reach(Stage::Finished).await;
         self.shared.end.get().cloned().unwrap_or(End::PeerHungUp)
     }
 
+    /// Waits, as a server, until a user is let in or the connection is over, and does not keep it
+    /// alive meanwhile.
+    pub(crate) fn before_login(&self) -> impl Future<Output = ()> + use<> {
+        self.reach(Stage::LoggedIn)
+    }
+
+    fn reach(&self, stage: Stage) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            // The sender lives in what we hold, so that waiting cannot fail.
+            let mut reached = shared.stage.subscribe();
+            let _ = reached.wait_for(|reached| *reached >= stage).await;
+        }
+    }
+
     /// Leaves, and waits until what was written and our last words are on their way. A peer that
-    /// takes no data for two seconds loses it.
+    /// takes no data for two seconds loses it, and so does one that needs more than a minute.
     pub async fn disconnect(&self) {
         let leave: Job = Box::new(Driver::leave);
-        let _ = self.mailbox.send(leave).await;
+        let _ = self.mailbox.send(leave);
         self.wait().await;
     }
 
@@ -351,13 +420,13 @@ impl Session {
 
 /// Has the driver do something and waits for its reply. A reply that is dropped means the end.
 async fn ask<T: Send + 'static>(
-    mailbox: &mpsc::Sender<Job>,
+    mailbox: &Mailbox,
     shared: &Shared,
     job: impl FnOnce(&mut Driver, oneshot::Sender<T>) + Send + 'static,
 ) -> Result<T, Error> {
     let (reply, answer) = oneshot::channel();
     let job: Job = Box::new(move |driver| job(driver, reply));
-    mailbox.send(job).await.map_err(|_| ended(shared))?;
+    mailbox.send(job).map_err(|_| ended(shared))?;
     answer.await.map_err(|_| ended(shared))
 }
 

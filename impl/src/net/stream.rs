@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::channel::Channel;
@@ -64,8 +63,6 @@ impl AsyncRead for Reader {
 pub struct Writer {
     channel: Channel,
     code: Option<u32>,
-    /// The mailbox was full; the job under way to it.
-    posting: Option<Waiting>,
     /// The write under way.
     written: Option<oneshot::Receiver<Result<(), Error>>>,
     is_shut: bool,
@@ -76,24 +73,19 @@ impl Writer {
         Self {
             channel,
             code,
-            posting: None,
             written: None,
             is_shut: false,
         }
     }
 
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(posting) = &mut self.posting {
-            ready!(posting.as_mut().poll(cx));
-            self.posting = None;
-        }
         let Some(written) = &mut self.written else {
             return Poll::Ready(Ok(()));
         };
         let result = ready!(Pin::new(written).poll(cx));
         self.written = None;
         Poll::Ready(match result {
-            Ok(result) => result.map_err(Into::into),
+            Ok(result) => result.map_err(|error| self.channel.explain(error).into()),
             Err(_) => Err(self.channel.ended().into()),
         })
     }
@@ -101,30 +93,13 @@ impl Writer {
     fn begin(&mut self, data: &[u8]) {
         let (job, written) = self.channel.write_job(self.code, data.to_vec());
         self.written = Some(written);
-        // What is refused because the connection is over shows in `written`.
-        if let Err(TrySendError::Full(job)) = self.channel.mailbox().try_send(job) {
-            let mailbox = self.channel.mailbox().clone();
-            self.posting = Some(Box::pin(async move {
-                let _ = mailbox.send(job).await;
-            }));
-        }
+        self.channel.post(job);
     }
 
     /// Sends EOF behind what was written.
     fn shut(&mut self) {
-        if std::mem::replace(&mut self.is_shut, true) || self.code.is_some() {
-            return;
-        }
-        let eof = self.channel.eof_job();
-        match self.posting.take() {
-            None => self.channel.post(eof),
-            Some(posting) => {
-                let mailbox = self.channel.mailbox().clone();
-                self.channel.runtime().spawn(async move {
-                    posting.await;
-                    let _ = mailbox.send(eof).await;
-                });
-            }
+        if !std::mem::replace(&mut self.is_shut, true) && self.code.is_none() {
+            self.channel.post(self.channel.eof_job());
         }
     }
 }
@@ -157,10 +132,6 @@ impl AsyncWrite for Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.shut();
-        // Of stderr, what is still on its way to the mailbox.
-        if let Some(posting) = self.posting.take() {
-            self.channel.runtime().spawn(posting);
-        }
     }
 }
 

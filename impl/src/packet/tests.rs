@@ -132,6 +132,30 @@ fn lengths_are_taken_up_to_their_bounds_and_not_past_them() {
     );
 }
 
+/// Of sealed packets, whose blocks begin behind the length, the bound itself is a length.
+#[test]
+fn the_longest_packet_is_taken_and_one_byte_more_is_not() {
+    assert_eq!(check_length(262_144, true), Ok(()));
+    let length = 262_145;
+    let too_long = PacketFault::SentTooLong { length };
+    assert_eq!(check_length(length, true), Err(too_long));
+}
+
+/// The cipher's nonce is the sequence number, and may not repeat.
+#[test]
+fn the_last_packet_under_the_same_keys_is_taken_and_one_more_is_not() {
+    let (mut writer, mut reader) = pair(true);
+    let last = (1 << 32) - 1;
+    for epoch in [&mut writer.epoch, &mut reader.epoch] {
+        epoch.packets = last;
+        epoch.sequence_number = u32::MAX;
+    }
+    reader.push(&seal_all(&mut writer, &[vec![2], vec![3]]));
+    let packet = reader.next_packet().unwrap().unwrap();
+    assert_eq!(packet.sequence_number, u32::MAX);
+    assert_eq!(reader.next_packet(), Err(PacketFault::SentTooManyPackets));
+}
+
 #[test]
 fn padding_is_taken_from_4_bytes_on_and_never_past_the_packet() {
     assert_eq!(read(&clear(268, 255, 267)), Ok(Some(12)));
@@ -166,5 +190,57 @@ fn keys_reset_the_sequence_number_only_under_strict_key_exchange() {
         reader.push(&seal_all(&mut writer, &[vec![5]]));
         let packet = reader.next_packet().unwrap().unwrap();
         assert_eq!((packet.sequence_number, packet.key_epoch), (expected, 1));
+    }
+}
+
+/// Three sealed packets, each on its own, and a reader of them.
+fn sealed_apart() -> (Vec<Vec<u8>>, PacketReader) {
+    let (mut writer, reader) = pair(true);
+    let packets = [vec![2], vec![3], vec![4]].map(|payload| seal_all(&mut writer, &[payload]));
+    (packets.to_vec(), reader)
+}
+
+fn next_after(reader: &mut PacketReader, packets: &[&[u8]]) -> Result<(), PacketFault> {
+    for packet in packets {
+        reader.push(packet);
+        reader.next_packet()?;
+    }
+    Ok(())
+}
+
+/// The number is in the nonce, so that nobody on the wire can repeat, swap or drop a packet.
+#[test]
+fn a_packet_played_back_or_out_of_order_is_refused() {
+    for order in [[0, 0], [1, 0], [0, 2]] {
+        let (packets, mut reader) = sealed_apart();
+        let came: Vec<&[u8]> = order.iter().map(|at| packets[*at].as_slice()).collect();
+        assert!(next_after(&mut reader, &came).is_err(), "{order:?}");
+    }
+    let (packets, mut reader) = sealed_apart();
+    let came: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
+    assert!(next_after(&mut reader, &came).is_ok());
+}
+
+/// Neither the keys before a rekey nor those of the other direction open anything.
+#[test]
+fn a_packet_under_other_keys_is_refused() {
+    let (packets, mut reader) = sealed_apart();
+    reader.change_keys(PacketKey::new(&[0x5a; 64]), true);
+    assert!(next_after(&mut reader, &[&packets[0]]).is_err());
+}
+
+/// A length that somebody changed on the wire, up or down, leads to a tag that does not verify.
+#[test]
+fn a_changed_length_is_refused() {
+    for bit in 0..32 {
+        let (packets, mut reader) = sealed_apart();
+        let mut changed = packets[0].clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        // What a longer packet waits for.
+        changed.resize(
+            changed.len() + usize::try_from(PACKET_LENGTH_MAX).unwrap(),
+            0,
+        );
+        assert!(next_after(&mut reader, &[&changed]).is_err(), "bit {bit}");
     }
 }

@@ -3,11 +3,15 @@
 /// What `~?` shows, for a raw terminal.
 pub(super) const HELP: &str = "~?\r\n\
     At the start of a line:\r\n  \
-    ~.  end the connection\r\n  \
-    ~?  this\r\n  \
-    ~~  a ~ for the remote shell\r\n";
+    ~.   end the connection\r\n  \
+    ~R   change the keys of the connection\r\n  \
+    ~^Z  suspend minissh\r\n  \
+    ~?   this\r\n  \
+    ~~   a ~ for the remote shell\r\n";
 
 const ESCAPE: u8 = b'~';
+
+const CTRL_Z: u8 = 0x1a;
 
 /// What to do, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +19,21 @@ pub(super) enum Act {
     Send(Vec<u8>),
     Help,
     Leave,
+    Rekey,
+    Suspend,
+}
+
+impl Act {
+    /// What a key after the escape stands for; `None` for keys that are the remote shell's.
+    fn of(key: u8) -> Option<Self> {
+        match key {
+            b'.' => Some(Self::Leave),
+            b'?' => Some(Self::Help),
+            b'R' => Some(Self::Rekey),
+            CTRL_Z => Some(Self::Suspend),
+            _ => None,
+        }
+    }
 }
 
 /// Where in the line the keys are.
@@ -53,17 +72,15 @@ impl Escapes {
                 self.at = At::Escape;
                 return None;
             }
-            (At::Escape, b'.') => {
-                self.at = At::LineStart;
-                return Some(Act::Leave);
-            }
-            (At::Escape, b'?') => {
-                self.at = At::LineStart;
-                return Some(Act::Help);
-            }
             (At::Escape, ESCAPE) => plain.push(ESCAPE),
-            (At::Escape, _) => plain.extend([ESCAPE, key]),
-            (At::LineStart | At::Within, _) => plain.push(key),
+            (At::Escape, key) => match Act::of(key) {
+                None => plain.extend([ESCAPE, key]),
+                act => {
+                    self.at = At::LineStart;
+                    return act;
+                }
+            },
+            (At::LineStart | At::Within, key) => plain.push(key),
         }
         self.at = match key {
             b'\r' | b'\n' => At::LineStart,
@@ -92,6 +109,10 @@ mod tests {
         assert_eq!(read(b"ls\r~."), [sent(b"ls\r"), Act::Leave]);
         assert_eq!(read(b"a~.b"), [sent(b"a~.b")]);
         assert_eq!(read(b"~?x"), [Act::Help, sent(b"x")]);
+        assert_eq!(
+            read(b"\r~R~\x1a~."),
+            [sent(b"\r"), Act::Rekey, Act::Suspend, Act::Leave]
+        );
         assert_eq!(read(b"~~."), [sent(b"~.")]);
         assert_eq!(read(b"~x\r"), [sent(b"~x\r")]);
     }

@@ -3,6 +3,8 @@
 use std::io::stdin;
 use std::sync::{Mutex, Once, PoisonError};
 
+use signal_hook::consts::SIGTSTP;
+
 use crate::tty::{self, Cooked};
 
 /// How the terminal was; the process has but one.
@@ -22,10 +24,20 @@ impl Raw {
                 print(panic);
             }));
         });
-        let mut cooked = COOKED.lock().unwrap_or_else(PoisonError::into_inner);
-        *cooked = Some(tty::make_raw(stdin())?);
+        make()?;
         Ok(Self(()))
     }
+}
+
+pub(super) fn is_there() -> bool {
+    let cooked = COOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    cooked.is_some()
+}
+
+fn make() -> std::io::Result<()> {
+    let mut cooked = COOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    *cooked = Some(tty::make_raw(stdin())?);
+    Ok(())
 }
 
 impl Drop for Raw {
@@ -39,6 +51,13 @@ fn restore() {
     if let Some(cooked) = cooked.take() {
         let _ = tty::restore(stdin(), &cooked);
     }
+}
+
+/// Gives the terminal back to the shell that we were started from, until it goes on with us.
+pub(super) fn suspend() {
+    restore();
+    let _ = signal_hook::low_level::raise(SIGTSTP);
+    let _ = make();
 }
 
 /// Ends the process, with the terminal restored.

@@ -20,6 +20,13 @@ const ENV_MAX: usize = 64;
 /// Longest name and value of such a variable together, in bytes, our bound.
 const ENV_BYTES_MAX: usize = 4_096;
 
+/// Bytes of commands, variables and terminals that are kept for the channels of one connection, our
+/// bound. Requests past it are refused.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Longest name of a signal, in bytes, our bound; the RFC's have 4.
+const SIGNAL_BYTES_MAX: usize = 64;
+
 type Done = oneshot::Sender<Result<(), Error>>;
 
 /// What waits its turn on one channel, in order.
@@ -44,6 +51,8 @@ pub(super) struct Entry {
     start: Option<Start>,
     /// Opened by the peer, so that programs run on our side.
     is_theirs: bool,
+    /// Of [`KEPT_BYTES_MAX`].
+    kept_bytes: usize,
     wants_eof: bool,
     wants_close: bool,
 }
@@ -119,6 +128,7 @@ impl Driver {
         if let Some(entry) = self.channels.get_mut(&id)
             && !std::mem::replace(&mut entry.wants_close, true)
         {
+            entry.inbox.lock().is_closed_by_us = true;
             self.park(id, Parked::Close);
         }
     }
@@ -239,6 +249,7 @@ impl Driver {
         let Some(entry) = self.channels.remove(&id) else {
             return;
         };
+        self.kept_bytes -= entry.kept_bytes;
         entry.inbox.update(State::close);
         // An offer that nobody accepted is gone with its channel.
         self.shared
@@ -257,15 +268,27 @@ impl Driver {
         request: &ReceivedRequest,
         want_reply: bool,
     ) {
+        let bytes = request.bytes();
         let accept = match request.get() {
-            Request::Env { name, value } => self.on_env(id, name, value),
-            Request::Exec { command } => self.offer(id, Some(command.to_vec())),
+            Request::Env { name, value } => {
+                self.keep(id, bytes, |driver| driver.on_env(id, name, value))
+            }
+            Request::Exec { command } => {
+                self.keep(id, bytes, |driver| driver.offer(id, Some(command.to_vec())))
+            }
+            Request::ExitSignal { signal, .. } | Request::Signal { signal }
+                if signal.len() > SIGNAL_BYTES_MAX =>
+            {
+                false
+            }
             Request::ExitSignal { signal, .. } => {
                 let signal = String::from_utf8_lossy(signal).into_owned();
                 self.set_exit(id, Exit::Signal(signal))
             }
             Request::ExitStatus { status } => self.set_exit(id, Exit::Status(status)),
-            request @ Request::PtyReq { .. } => self.on_pty_req(id, &request),
+            request @ Request::PtyReq { .. } => {
+                self.keep(id, bytes, |driver| driver.on_pty_req(id, &request))
+            }
             Request::Shell => self.offer(id, None),
             Request::Signal { signal } => {
                 let signal = String::from_utf8_lossy(signal).into_owned();
@@ -281,6 +304,21 @@ impl Driver {
         if want_reply {
             drop(self.engine.answer_request(Instant::now(), id, accept));
         }
+    }
+
+    /// Counts what is kept of a request, if it is taken and there is room for it.
+    fn keep(
+        &mut self,
+        id: LocalChannelId,
+        bytes: usize,
+        take: impl FnOnce(&mut Self) -> bool,
+    ) -> bool {
+        let is_taken = self.kept_bytes + bytes <= KEPT_BYTES_MAX && take(self);
+        if let Some(entry) = self.channels.get_mut(&id).filter(|_| is_taken) {
+            entry.kept_bytes += bytes;
+            self.kept_bytes += bytes;
+        }
+        is_taken
     }
 
     /// What was asked for before the program starts; afterwards it is too late.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::peer::{
-    Broken, Capabilities, ClientEnd, ClientJob, ClientRecord, ExecOutcome, Origin, Peer, PeerInfo,
-    Reach, RunningServer, ServerRecord, ServerSetup,
+    Broken, Capabilities, ClientEnd, ClientJob, ClientRecord, ExecOutcome, NotDone, Origin, Peer,
+    PeerInfo, Reach, RunningServer, ServerRecord, ServerSetup,
 };
 use crate::run::event::{Case, Pairing};
 use crate::scenario::{
@@ -21,8 +21,10 @@ pub(crate) const PASSWORD: &str = "correct-horse-battery";
 /// A pair scenario that runs `echo hi` and demands `hi` and status 0.
 pub(crate) fn scenario(name: &str) -> Scenario {
     let exec = ExecAct {
-        command: "echo hi %N".to_owned(),
+        command: Some("echo hi %N".to_owned()),
         stdin: None,
+        env: Vec::new(),
+        terminal: false,
         channels: 2,
     };
     let acts = [
@@ -112,7 +114,11 @@ impl FakePeer {
 
     fn end(&self, job: &ClientJob) -> ClientEnd {
         let echo = |(at, exec): (usize, &crate::peer::Exec)| {
-            let said = exec.command.strip_prefix("echo ").unwrap_or_default();
+            let said = exec
+                .command
+                .as_deref()
+                .and_then(|line| line.strip_prefix("echo "))
+                .unwrap_or_default();
             let said = if self.manner == Manner::Garbling && at == 1 {
                 "ho 2"
             } else {
@@ -121,8 +127,8 @@ impl FakePeer {
             let stdout = format!("{said}\n").into_bytes();
             ExecOutcome {
                 stdout,
-                stderr: Vec::new(),
                 exit_status: Some(0),
+                ..ExecOutcome::default()
             }
         };
         match self.manner {
@@ -137,13 +143,13 @@ impl Peer for FakePeer {
         &self.info
     }
 
-    fn serve(&self, _: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken> {
+    fn serve(&self, _: &ServerSetup) -> Result<Box<dyn RunningServer>, NotDone> {
         Ok(Box::new(FakeServer))
     }
 
-    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken> {
+    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, NotDone> {
         if self.manner == Manner::Unstartable {
-            return Err(Broken::new("no such program").hint("install it"));
+            return Err(Broken::new("no such program").hint("install it").into());
         }
         let logs = vec![Log {
             name: "client".to_owned(),
@@ -153,6 +159,7 @@ impl Peer for FakePeer {
             end: self.end(job),
             logs,
             trace: Vec::new(),
+            captures: Vec::new(),
         })
     }
 
@@ -183,7 +190,9 @@ impl RunningServer for FakeServer {
         };
         ServerRecord {
             logs: vec![log],
+            died: None,
             trace: Vec::new(),
+            captures: Vec::new(),
         }
     }
 }

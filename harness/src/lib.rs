@@ -23,6 +23,9 @@
 //! | [`scenario`] | what a scenario file says, and what is wrong with it | anything that runs |
 //! | [`scripted`] | an endpoint that plays a scenario's lines and misbehaves where they say so | peers, reports, minissh's engine |
 //! | [`peer`] | implementations: what they can do, how each is started and told what to do | scenarios, verdicts |
+//! | [`transcript`] | recorded connections, and the streams that carry live and recorded ones | what is said over them |
+//! | [`mutant`] | subjects that break one rule each, to be noticed | scenarios, verdicts |
+//! | [`trial`] | which scenario notices which mutant | terminals |
 //! | [`verdict`] | the words for how a case ended | – |
 //! | [`run`] | which cases there are, running them, judging pairs | terminals, files, formats |
 //! | [`report`] | renderings of what a run told | whether it is good news |
@@ -32,8 +35,8 @@
 //!
 //! - `scenario` never runs, `run` never prints, `report` never decides. They meet in two types:
 //!   [`scenario::Scenario`] and [`run::event::Event`].
-//! - Misbehaviour lives in `scripted` and nowhere else; no implementation under test has a switch
-//!   for it.
+//! - Misbehaviour lives in `scripted`, and in `mutant` on the side of subjects; no implementation
+//!   under test has a switch for it.
 //! - What is wrong on our side or in the environment is `broken` and is never held against a peer.
 //! - What a peer cannot do is known before the first case and never concluded from a failed one.
 //! - Modules import against no arrow of the table above; `tests/tidy.rs` reads the sources for it.
@@ -43,10 +46,13 @@
 pub mod cli;
 #[cfg(test)]
 mod fake;
+pub mod mutant;
 pub mod peer;
 pub mod report;
 pub mod requirement;
 pub mod run;
 pub mod scenario;
 pub mod scripted;
+pub mod transcript;
+pub mod trial;
 pub mod verdict;

@@ -1,16 +1,18 @@
 //! The catalogue of clauses: what the specifications ask, as data.
 //!
 //! Read from `fixtures/requirements/*.toml`, one file per document. Scenarios cite clauses by id;
-//! failures quote them in short. Knows nothing of scenarios.
+//! failures quote them in short. Knows of scenarios only what they are called.
+
+pub mod coverage;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How binding a requirement is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// MAY: what comes is recorded.
@@ -52,6 +54,10 @@ pub struct Clause {
     pub says: String,
     /// What happens on the receiving side when it is broken.
     pub consequence: String,
+    /// Why no scenario can show it, if none can.
+    pub exception: Option<String>,
+    /// Tests of the engine that show it, as `impl/tests/faults.rs::name_of_the_function`.
+    pub tested_by: Vec<String>,
 }
 
 impl fmt::Display for Clause {
@@ -162,7 +168,7 @@ struct File {
 
 /// A clause as written; the document is said once per file.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Entry {
     id: String,
     section: String,
@@ -170,6 +176,9 @@ struct Entry {
     role: Binds,
     says: String,
     consequence: String,
+    exception: Option<String>,
+    #[serde(default)]
+    tested_by: Vec<String>,
 }
 
 impl Entry {
@@ -181,6 +190,8 @@ impl Entry {
             role,
             says,
             consequence,
+            exception,
+            tested_by,
         } = self;
         Clause {
             id,
@@ -190,6 +201,8 @@ impl Entry {
             role,
             says,
             consequence,
+            exception,
+            tested_by,
         }
     }
 }

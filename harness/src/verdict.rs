@@ -1,10 +1,14 @@
 //! What a case concluded, and why: the vocabulary that running produces and reporting shows.
 
+pub mod capture;
+
 use std::fmt;
 use std::time::Duration;
 
 use minissh::trace::TraceEntry;
 use serde::{Deserialize, Serialize};
+
+pub use capture::Capture;
 
 use crate::requirement::Level;
 
@@ -22,6 +26,18 @@ pub enum Verdict {
     Unsupported,
     /// Our side or the environment failed; says nothing about the subject.
     Broken,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Deviation => "deviation",
+            Self::Fail => "fail",
+            Self::Unsupported => "unsupported",
+            Self::Broken => "broken",
+        })
+    }
 }
 
 impl Verdict {
@@ -49,6 +65,30 @@ pub struct Failure {
     pub actual: String,
     /// What the person at the keyboard could do about it, if we know.
     pub hint: Option<String>,
+}
+
+/// What is known of a case that does not simply pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The verdicts that are expected; several when it is not the same each time.
+    pub verdicts: Vec<Verdict>,
+    /// Why it ends so.
+    pub reason: String,
+    /// Where that is written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// To be read after "it is known as".
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdicts: Vec<String> = self.verdicts.iter().map(ToString::to_string).collect();
+        write!(f, "{}: {}", verdicts.join(" or "), self.reason)?;
+        match &self.link {
+            Some(link) => write!(f, " <{link}>"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Our side or the environment failed: what, where, and what a person could do.
@@ -86,7 +126,7 @@ impl Broken {
 }
 
 /// A named text collected while a case ran: a peer's log, a client's stderr.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
     /// Where it came from, such as `sshd` or `ssh stderr`.
     pub name: String,
@@ -105,10 +145,18 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// The trace as recorded by our endpoint in this case.
     pub trace: Vec<TraceEntry>,
+    /// The bytes of its connections, one for each that an end of ours had.
+    pub captures: Vec<Capture>,
     /// How much of the trace there was when the verdict fell; `None` when all of it.
     pub decided_at: Option<usize>,
     /// Texts collected from the peers.
     pub logs: Vec<Log>,
+    /// Whom the scripted endpoint logged in as or let in, where there was one.
+    pub user: Option<String>,
+    /// How each run of the case ended, when it was run by a plan; the rest is of the worst.
+    pub runs: Vec<Verdict>,
+    /// What was known of the case beforehand, if it does not simply pass.
+    pub known: Option<Known>,
     /// Wall-clock time, for display only.
     pub took: Duration,
 }
@@ -122,9 +170,28 @@ impl Outcome {
             failure,
             notes: Vec::new(),
             trace: Vec::new(),
+            captures: Vec::new(),
             decided_at: None,
             logs: Vec::new(),
+            user: None,
+            runs: Vec::new(),
+            known: None,
             took: Duration::ZERO,
+        }
+    }
+
+    /// Whether the case ended in one way and then in another, although nothing was changed.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.runs.iter().any(|verdict| *verdict != self.verdict)
+    }
+
+    /// Whether it ended as it should, or as was known before.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        match &self.known {
+            Some(known) => known.verdicts.contains(&self.verdict),
+            None => !matches!(self.verdict, Verdict::Fail | Verdict::Broken),
         }
     }
 
@@ -144,6 +211,19 @@ impl Outcome {
             },
             verdict => Self::new(verdict, Some(failure)),
         }
+    }
+
+    /// The subject said, before it tried, that it cannot.
+    #[must_use]
+    pub fn unsupported(step: &str, why: &str) -> Self {
+        let failure = Failure {
+            line: None,
+            step: step.to_owned(),
+            expected: "the subject to support this".to_owned(),
+            actual: why.to_owned(),
+            hint: None,
+        };
+        Self::new(Verdict::Unsupported, Some(failure))
     }
 
     /// Our side or the environment failed, which says nothing about the subject.

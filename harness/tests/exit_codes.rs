@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -26,6 +26,17 @@ cites     rfc4254-6.5/exec
 client login publickey
 client exec "echo hello"
 expect stdout "goodbye\n"
+"#;
+
+/// Fails the first time and never again.
+const FLAKY: &str = r#"# A command works only where it has worked before.
+scenario  made-up/flaky
+subject   pair
+cites     rfc4254-6.5/exec
+
+client login publickey
+client exec "test -e BEEN_HERE || { touch BEEN_HERE; exit 1; }"
+expect exit-status 0
 "#;
 
 const DOES_NOT_PARSE: &str = r#"# A slip of the keyboard.
@@ -118,7 +129,7 @@ fn zero_when_all_is_as_expected() {
     assert!(
         fs::read_to_string(json)
             .expect("written")
-            .contains("\"schema\": 1")
+            .contains("\"schema\": 2")
     );
 }
 
@@ -198,6 +209,156 @@ fn two_when_the_command_line_is_not_understood() {
     );
 }
 
+const DEVIATES: &str = r#"# A command prints something that nobody said, and only should not have.
+scenario  made-up/deviates
+subject   pair
+cites     rfc4254-6.5/exec
+level     should
+
+client login publickey
+client exec "echo hello"
+expect stdout "goodbye\n"
+"#;
+
+/// An entry about minissh.
+fn known(scenario: &str, verdict: &str) -> String {
+    format!(
+        "[[expected]]\nscenario = \"{scenario}\"\nverdict = \"{verdict}\"\nreason = \"made up\"\n"
+    )
+}
+
+/// A folder of expectations about minissh.
+fn expecting(stage: &Stage, entries: &[(&str, &str)]) -> String {
+    let folder = stage.path("expected");
+    fs::create_dir_all(&folder).expect("writable");
+    let text: String = entries
+        .iter()
+        .map(|(name, verdict)| known(name, verdict))
+        .collect();
+    fs::write(stage.path("expected/minissh.toml"), text).expect("writable");
+    folder
+}
+
+/// Each of these must be said.
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}
+
+#[test]
+fn zero_when_a_case_ends_as_is_known_of_it() {
+    for (file, text, verdict) in [
+        ("fails", FAILS, "fail"),
+        ("deviates", DEVIATES, "deviation"),
+    ] {
+        let stage = Stage::with(file, text);
+        let expected = expecting(&stage, &[(&format!("made-up/{file}"), verdict)]);
+        let output = stage.run(&["--expected", &expected]);
+        assert_code(&output, 0);
+        let count = format!("1 {verdict} (1 of these as known)");
+        let mark = format!("{verdict}, as known");
+        assert_says(&stdout(&output), &[&count, &mark]);
+    }
+    // Nothing need be known of a deviation.
+    let output = Stage::with("deviates", DEVIATES).run(&[]);
+    assert_code(&output, 0);
+    assert_says(&stdout(&output), &["1 cases: 0 pass, 1 deviation, in"]);
+}
+
+#[test]
+fn one_when_a_case_passes_or_fails_otherwise_than_is_known_of_it() {
+    let pass = [
+        "fail: made up",
+        "+ pass, unlike known",
+        "take `made-up/passes` out of",
+    ];
+    for (file, text, known, says) in [
+        ("passes", PASSES, "fail", &pass[..]),
+        ("fails", FAILS, "deviation", &["1 of these not as known"]),
+    ] {
+        let stage = Stage::with(file, text);
+        let expected = expecting(&stage, &[(&format!("made-up/{file}"), known)]);
+        let output = stage.run(&["--expected", &expected]);
+        assert_code(&output, 1);
+        assert_says(&stdout(&output), says);
+    }
+}
+
+/// A run of everything, which is the only one that can know; the list of it is enough.
+#[test]
+fn one_when_nothing_is_what_an_expectation_is_about() {
+    let stage = Stage::with("passes", PASSES);
+    let list = |expected: &str| {
+        stage.sshdrill(&["run", "--list", "--no-containers", "--expected", expected])
+    };
+    let of_nothing = expecting(&stage, &[("kex/no-such-scenario", "fail")]);
+    let output = list(&of_nothing);
+    assert_code(&output, 1);
+    let says = [
+        "error: an expectation is stale",
+        "kex/no-such-scenario",
+        "hint: take it out",
+    ];
+    assert_says(&stderr(&output), &says);
+    let of_something = expecting(&stage, &[("kex/handshake", "fail")]);
+    assert_code(&list(&of_something), 0);
+}
+
+/// So many machines can share a run, and none is red because it had nothing to do.
+#[test]
+fn every_case_is_run_in_one_shard_and_an_empty_shard_is_fine() {
+    let stage = Stage::with("passes", PASSES);
+    let said: String = ["1/3", "2/3", "3/3"]
+        .map(|shard| {
+            let json = stage.path(&shard.replace('/', "-of-"));
+            let output = stage.run(&["--shard", shard, "--json", &json]);
+            assert_code(&output, 0);
+            // Also an empty one, so that all can be merged.
+            assert!(Path::new(&json).exists(), "{shard}");
+            stdout(&output)
+        })
+        .concat();
+    assert_eq!(said.matches("1 cases: 1 pass").count(), 1, "{said}");
+    assert_eq!(said.matches("0 cases: 0 pass").count(), 2, "{said}");
+    assert!(said.contains("they are not in shard 2/3"), "{said}");
+    assert_code(&stage.run(&["--shard", "4/3"]), 2);
+}
+
+#[test]
+fn a_repeated_case_is_reported_once_and_as_flaky_when_it_is() {
+    let stage = Stage::with("passes", PASSES);
+    let output = stage.run(&["--repeat", "3", "--shuffle"]);
+    assert_code(&output, 0);
+    let text = stdout(&output);
+    assert!(
+        text.contains("1 cases: 1 pass") && !text.contains("flaky"),
+        "{text}"
+    );
+
+    let flaky = Stage::with("flaky", FLAKY);
+    let here = flaky.path("been-here");
+    let text = FLAKY.replace("BEEN_HERE", &here);
+    fs::write(flaky.path("scenarios/made-up/flaky.scn"), text).expect("writable");
+    let output = flaky.run(&["--repeat", "3", "--jobs", "1"]);
+    assert_code(&output, 1);
+    let line = "made-up/flaky minissh→minissh: 2 pass, 1 fail";
+    assert!(stdout(&output).contains(line), "{}", stdout(&output));
+}
+
+#[test]
+fn nothing_begins_after_a_failure_where_that_is_wanted() {
+    let stage = Stage::with("fails", FAILS);
+    fs::write(stage.path("scenarios/made-up/passes.scn"), PASSES).expect("writable");
+    let output = stage.run(&["--fail-fast", "--jobs", "1"]);
+    assert_code(&output, 1);
+    let text = stdout(&output);
+    assert!(
+        text.contains("2 cases: 0 pass, 1 fail, 1 not run"),
+        "{text}"
+    );
+}
+
 #[test]
 fn three_when_a_scenario_does_not_parse() {
     let output = Stage::with("does-not-parse", DOES_NOT_PARSE).run(&[]);
@@ -207,6 +368,7 @@ fn three_when_a_scenario_does_not_parse() {
         text.starts_with("error: ") && text.contains("does-not-parse.scn"),
         "{text}"
     );
+    assert!(text.contains("did you mean `exec`"), "{text}");
 }
 
 #[test]
@@ -234,4 +396,102 @@ fn five_when_something_required_is_missing() {
         text.starts_with("error: something required is missing\n  containers"),
         "{text}"
     );
+}
+
+/// Without an engine the run says which peers it would have looked for, and only then.
+#[test]
+fn a_glob_asks_also_for_peers_that_a_run_usually_leaves_out() {
+    let stage = Stage::with("passes", PASSES);
+    let scenarios = stage.path("scenarios");
+    let run = |peer: &str| {
+        let args = ["run", "--scenarios", &scenarios, "--list", "--peer", peer];
+        stage.sshdrill(&args)
+    };
+    for peer in ["dropbear-*", "dropbear", "dropbear-sid"] {
+        let output = run(peer);
+        assert_code(&output, 4);
+        let text = stderr(&output);
+        assert!(text.contains("cannot reach a container engine"), "{text}");
+    }
+    assert_code(&run("minissh"), 0);
+}
+
+/// What cannot be written is said with the file and with what to do, after everything has run.
+#[test]
+fn five_when_a_report_cannot_be_written() {
+    let stage = Stage::with("passes", PASSES);
+    for (flag, path, why) in [
+        ("--json", "/dev/full", "No space left on device"),
+        ("--junit", "/dev/full", "No space left on device"),
+        ("--json", "/dev/null/out.json", "/dev/null/out.json"),
+        ("--junit", "/proc/out.xml", "/proc/out.xml"),
+        ("--out", "/dev/null/out", "Not a directory"),
+    ] {
+        let output = stage.run(&[flag, path]);
+        // A case that simply passed may need no folder.
+        if flag == "--out" && output.status.code() == Some(0) {
+            continue;
+        }
+        assert_code(&output, 5);
+        let text = stderr(&output);
+        assert!(text.starts_with("error: cannot write a report: "), "{text}");
+        assert!(text.contains(why) && text.contains("hint: "), "{text}");
+        let told = stdout(&output);
+        assert!(told.contains("1 cases: 1 pass"), "{told}");
+    }
+}
+
+/// A real one, of four kilobytes; needs root for a mount that nobody else sees.
+#[test]
+fn five_when_the_disk_is_full() {
+    let stage = Stage::with("fails", FAILS);
+    let (scenarios, disk) = (stage.path("scenarios"), stage.path("disk"));
+    fs::create_dir(&disk).expect("writable");
+    let script = r#"mount -t tmpfs -o size=4k,nr_inodes=100 none "$1" || exit 77
+                    head -c 4096 /dev/zero >"$1/much"
+                    exec "$2" run --scenarios "$3" --pairing minissh:minissh --out "$1/out""#;
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh", &disk])
+        .args([env!("CARGO_BIN_EXE_sshdrill"), &scenarios])
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .env_remove("SSHDRILL_REQUIRE")
+        .output();
+    let mounted = |output: &Output| {
+        !matches!(output.status.code(), Some(1 | 77)) || stdout(output).contains("cases")
+    };
+    let Some(output) = output.ok().filter(mounted) else {
+        return eprintln!("SKIPPED: only root can mount a small disk");
+    };
+    assert_code(&output, 5);
+    let text = stderr(&output);
+    assert!(text.contains("No space left on device"), "{text}");
+    assert!(text.contains("hint: make room"), "{text}");
+}
+
+/// As when a list is piped into `head`.
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let stage = Stage::with("passes", PASSES);
+    let scenarios = stage.path("scenarios");
+    for more in [&["--list"][..], &[]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sshdrill"))
+            .args([
+                "run",
+                "--scenarios",
+                &scenarios,
+                "--pairing",
+                "minissh:minissh",
+            ])
+            .args(["--out", &stage.path("out")])
+            .args(more)
+            .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+            .env_remove("SSHDRILL_REQUIRE")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("our own program starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert_code(&output, 0);
+    }
 }

@@ -30,7 +30,7 @@ impl Exit {
     #[must_use]
     pub fn of(tally: &Tally) -> Self {
         match tally {
-            Tally { fail: 1.., .. } => Self::NotAsExpected,
+            Tally { surprises: 1.., .. } => Self::NotAsExpected,
             Tally { broken: 1.., .. } => Self::Environment,
             _ => Self::AsExpected,
         }
@@ -67,6 +67,7 @@ mod tests {
             Exit::of(&Tally {
                 deviation,
                 fail,
+                surprises: fail,
                 broken,
                 ..Tally::default()
             })

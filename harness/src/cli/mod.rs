@@ -3,11 +3,27 @@
 //! Puts the other modules together and holds no logic of its own beyond that.
 
 mod args;
+mod bisect;
+mod check;
 mod clean;
+mod coverage;
+mod diff;
+mod doctor;
 mod exit;
+mod explain;
+mod fmt;
+mod learn;
+mod lure;
+mod merge;
+mod mutants;
 mod places;
 mod prepare;
+mod probe;
+mod record;
+mod replay;
+mod report;
 mod run;
+mod runs;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -27,6 +43,21 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::replay_all(args),
+        Command::Record(args) => record::record(args),
+        Command::Bisect(args) => bisect::bisect(args),
+        Command::Check(args) => check::check(args),
+        Command::Explain(args) => explain::explain(args),
+        Command::Fmt(args) => fmt::fmt(args),
+        Command::Coverage(args) => coverage::coverage(args),
+        Command::Mutants(args) => mutants::mutants(args),
+        Command::Report(args) => report::report(args),
+        Command::Merge(args) => merge::merge(args),
+        Command::Diff(args) => diff::diff(args),
+        Command::Probe(args) => probe::probe(args),
+        Command::Lure(args) => lure::lure(args),
+        Command::Doctor => Ok(doctor::doctor()),
+        Command::Learn(args) => learn::learn(args),
         Command::Clean(args) => clean::clean(args),
     };
     match ended {

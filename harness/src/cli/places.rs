@@ -15,6 +15,21 @@ pub(super) fn requirements() -> PathBuf {
     in_workspace("fixtures/requirements")
 }
 
+/// The repository's top.
+pub(super) fn workspace() -> PathBuf {
+    in_workspace("")
+}
+
+/// Recorded conversations with OpenSSH.
+pub(super) fn transcripts() -> PathBuf {
+    in_workspace("fixtures/transcripts")
+}
+
+/// What is known of peers.
+pub(super) fn expected() -> PathBuf {
+    in_workspace("fixtures/expected")
+}
+
 /// Where the packets and logs of cases go.
 pub(super) fn out() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

@@ -1,20 +1,25 @@
 //! From the command line to a plan: what is asked for, what is there, and what comes of it.
 
 use std::collections::hash_map::RandomState;
-use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::args::{RunArgs, TIMEOUT_SECS};
 use super::{Exit, Stop, places};
-use crate::peer::PeerInfo;
-use crate::peer::catalogue::{self, Discovery, Missing, Part};
+use crate::peer::catalogue::{Discovery, Missing, Part, Roster};
+use crate::peer::manifest::{Manifest, ManifestError};
 use crate::peer::minissh::Minissh;
+use crate::peer::solo::{Answer, Solo};
+use crate::peer::{Peer, PeerInfo};
 use crate::report::summary;
 use crate::requirement::Catalogue;
 use crate::run::SCRIPTED;
 use crate::run::event::{Event, LeftOut};
+use crate::run::expect::Expectations;
+use crate::run::pair::answers;
 use crate::run::plan::{Plan, Terms, plan};
 use crate::run::play::Cast;
 use crate::run::selection::{Filter, Selection};
@@ -23,30 +28,43 @@ use crate::scenario::{Scenario, load_dir};
 /// Why containers are left out when somebody said so.
 const SWITCHED_OFF: &str = "switched off with --no-containers";
 
+/// The catalogue of requirements, and the scenarios of a folder or of this repository.
+pub(super) fn files(folder: Option<&Path>) -> Result<(Catalogue, Vec<Arc<Scenario>>), Stop> {
+    let catalogue = Catalogue::load(&places::requirements())
+        .map_err(|error| Stop::new(Exit::DoesNotParse, error.to_string()))?;
+    let folder = folder.map_or_else(places::scenarios, Path::to_owned);
+    let scenarios = load_dir(&folder, &catalogue).map_err(|errors| {
+        let what = format!("the scenarios below {} do not parse", folder.display());
+        Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
+    })?;
+    Ok((catalogue, scenarios))
+}
+
 /// What is on disk and was asked for, before anything is started.
 pub(super) struct Request {
     pub(super) catalogue: Catalogue,
     scenarios: Vec<Arc<Scenario>>,
     selection: Selection,
+    roster: Roster,
+    /// The one peer of a run that looks for no others.
+    given: Option<Arc<dyn Peer>>,
+    expectations: Arc<Expectations>,
     terms: Terms,
 }
 
 impl Request {
     /// Reads the files and checks that the filters can select something, so that no image is
     /// built for a slip of the keyboard.
-    pub(super) fn read(args: &RunArgs) -> Result<Self, Stop> {
+    pub(super) fn read(args: &RunArgs, given: Option<Arc<dyn Peer>>) -> Result<Self, Stop> {
         if args.no_containers && args.require.has(Part::Containers) {
             let what = "containers are required and switched off at the same time";
             return Err(Stop::new(Exit::CommandLine, what)
                 .hint("drop --no-containers, or `containers` from --require"));
         }
-        let unreadable = |error: &dyn Display| Stop::new(Exit::DoesNotParse, error.to_string());
-        let catalogue = Catalogue::load(&places::requirements()).map_err(|e| unreadable(&e))?;
-        let folder = args.scenarios.clone().unwrap_or_else(places::scenarios);
-        let scenarios = load_dir(&folder, &catalogue).map_err(|errors| {
-            let what = format!("the scenarios below {} do not parse", folder.display());
-            Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
-        })?;
+        let (catalogue, scenarios) = files(args.scenarios.as_deref())?;
+        let folder = args.expected.clone().unwrap_or_else(places::expected);
+        let expectations = Expectations::load(&folder)
+            .map_err(|error| Stop::new(Exit::DoesNotParse, error.to_string()))?;
         let selection = Selection {
             names: args.names.clone(),
             peers: args.peer.clone(),
@@ -54,12 +72,16 @@ impl Request {
         };
         let terms = Terms {
             seed: args.seed.unwrap_or_else(new_seed),
+            live: args.live.clone(),
             rerun_args: rerun_args(args),
         };
         let request = Self {
             catalogue,
             scenarios,
             selection,
+            roster: roster(args)?,
+            given,
+            expectations: Arc::new(expectations),
             terms,
         };
         request.check_names()?;
@@ -80,7 +102,10 @@ impl Request {
     }
 
     fn check_peers(&self) -> Result<(), Stop> {
-        let ids = catalogue::ids();
+        if self.given.is_some() {
+            return Ok(());
+        }
+        let ids = self.roster.ids(true);
         let ids: Vec<&str> = ids.iter().map(String::as_str).chain([SCRIPTED]).collect();
         for filter in &self.selection.peers {
             if !ids.iter().any(|id| filter.selects(id, &ids)) {
@@ -88,6 +113,36 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    /// What is known of the peers.
+    pub(super) fn expectations(&self) -> Arc<Expectations> {
+        Arc::clone(&self.expectations)
+    }
+
+    /// In a run that narrows nothing, every expectation about a peer that is here must be of use.
+    fn check_expectations(
+        &self,
+        args: &RunArgs,
+        plan: &Plan,
+        infos: &[PeerInfo],
+    ) -> Result<(), Stop> {
+        let is_whole =
+            self.given.is_none() && args.scenarios.is_none() && self.selection.is_whole();
+        if !is_whole {
+            return Ok(());
+        }
+        let stale = self.expectations.stale(&self.scenarios, &plan.cases, infos);
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let told: Vec<String> = stale
+            .iter()
+            .map(|each| format!("{}: {}", each.what, each.why))
+            .collect();
+        let what = format!("an expectation is stale\n{}", told.join("\n"));
+        Err(Stop::new(Exit::NotAsExpected, what)
+            .hint("take it out, or correct its scenario, role or versions"))
     }
 
     /// Starts what is wanted and can be, and makes the plan.
@@ -103,6 +158,7 @@ impl Request {
         }
         let infos: Vec<PeerInfo> = found.peers.iter().map(|peer| peer.info().clone()).collect();
         let mut plan = plan(&self.scenarios, &infos, &self.selection, &self.terms);
+        self.check_expectations(args, &plan, &infos)?;
         plan.left_out
             .splice(0..0, found.missing.into_iter().map(left_out));
         if args.no_containers {
@@ -117,33 +173,66 @@ impl Request {
             );
         }
         if plan.cases.is_empty() {
-            let skipped = summary::left_out(&plan.left_out);
+            let skipped = summary::left_out(&plan.left_out, usize::MAX);
             let what = format!("nothing of what was selected can run here\n{skipped}");
             return Err(Stop::new(
                 Exit::NothingSelected,
                 anstream::adapter::strip_str(&what).to_string(),
             ));
         }
+        if let Some(shard) = args.shard {
+            plan.keep(shard);
+        }
         Ok((plan, Cast::new(found.peers)))
     }
 
+    /// What commands give when all is right.
+    fn answers(&self) -> Vec<Answer> {
+        self.scenarios.iter().flat_map(|one| answers(one)).collect()
+    }
+
     fn discover(&self, args: &RunArgs, events: &Sender<Event>) -> Discovery {
-        let ids = catalogue::ids();
+        if let Some(peer) = &self.given {
+            return Discovery {
+                peers: vec![Arc::clone(peer)],
+                ..Discovery::default()
+            };
+        }
+        let ids = self.roster.ids(args.all_peers);
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let in_container = |id: &str| {
-            catalogue::SUITES
-                .iter()
-                .any(|suite| catalogue::container_id(suite) == id)
-        };
         let wanted = |id: &str| {
-            self.selection.wants_peer(id, &ids) && !(args.no_containers && in_container(id))
+            let is_on = ids.contains(&id) || self.selection.asks_for_peer(id, &ids);
+            let is_off = args.no_containers && self.roster.is_in_container(id);
+            is_on && !is_off && self.selection.wants_peer(id, &ids)
         };
         let progress = |what: &str| drop(events.send(Event::Preparing(what.to_owned())));
-        let mut found = catalogue::discover(&wanted, &progress);
+        let mut found = self.roster.discover(&wanted, &progress);
         // It is linked in and needs nothing, so it is not looked for.
-        found.peers.insert(0, Arc::new(Minissh::default()));
+        let ours: Arc<dyn Peer> = match args.recording {
+            None => Arc::new(Minissh::default()),
+            // When a runtime sends what is never the same twice.
+            Some(_) => Arc::new(Solo::new(self.answers())),
+        };
+        found.peers.insert(0, ours);
         found
     }
+}
+
+/// The peers that there could be: ours, and those of the command line.
+fn roster(args: &RunArgs) -> Result<Roster, Stop> {
+    let read = |path: &PathBuf| {
+        let unusable = |e: ManifestError| Stop::new(Exit::DoesNotParse, e.to_string());
+        Manifest::read(path).map_err(unusable)
+    };
+    let named = args
+        .peer_manifest
+        .iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+    Roster::with(named, args.openssh_dir.clone()).map_err(|id| {
+        let what = format!("two peers are called `{id}`");
+        Stop::new(Exit::DoesNotParse, what).hint("`name` in a manifest must be one of its own")
+    })
 }
 
 /// What a case needs on its command line beside its own name to run again as it ran.
@@ -151,6 +240,12 @@ fn rerun_args(args: &RunArgs) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(folder) = &args.scenarios {
         words.extend(["--scenarios".to_owned(), folder.display().to_string()]);
+    }
+    for manifest in &args.peer_manifest {
+        words.extend(["--peer-manifest".to_owned(), manifest.display().to_string()]);
+    }
+    for folder in &args.openssh_dir {
+        words.extend(["--openssh-dir".to_owned(), folder.display().to_string()]);
     }
     if args.timeout != TIMEOUT_SECS {
         words.extend(["--timeout".to_owned(), args.timeout.to_string()]);

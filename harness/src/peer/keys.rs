@@ -6,6 +6,8 @@ use std::path::Path;
 use minissh::crypto::SigningKey;
 use minissh::keyfile::KeyFile;
 
+use super::Broken;
+
 /// The host key of every server, as an OpenSSH private key file.
 pub const HOST: &str = include_str!("../../../fixtures/keys/host_ed25519");
 /// The public half of [`HOST`], as an OpenSSH line.
@@ -32,6 +34,16 @@ pub const PASSWORD: &str = "drill-fixture-password";
 pub fn signing_key(file: &str) -> SigningKey {
     let parsed = KeyFile::parse(file, Path::new("fixtures/keys"));
     parsed.expect("a fixture is a whole key file").key
+}
+
+/// The key in a private key file of the user's, without a passphrase.
+///
+/// # Errors
+/// [`Broken`] when there is none, or it is no such file.
+pub fn read(path: &Path) -> Result<SigningKey, Broken> {
+    let doing = format!("cannot use the key in {}", path.display());
+    let file = KeyFile::read(path).map_err(|e| Broken::while_doing(&doing, e))?;
+    Ok(file.key)
 }
 
 #[cfg(test)]

@@ -7,20 +7,25 @@ use std::time::Duration;
 
 use minissh::crypto::{PublicKey, SigningKey, from_seed};
 use minissh::engine::{Config, Password};
-use minissh::net::{self, AuthPolicy, Channel, Error, Exit, Options, Session};
+use minissh::net::{
+    self, AuthPolicy, Channel, Error, Exit, Options, Pty, Session, TerminalSize, Verifier,
+};
 use minissh::process;
 use minissh::trace::TraceEntry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::catalogue::MINISSH;
+use super::tap::{Captures, Tap};
 use super::{
     Broken, Capabilities, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome,
-    KnownHost, Origin, Peer, PeerInfo, Reach, RunningServer, ServerRecord, ServerSetup, keys,
+    KnownHost, NotDone, Origin, Peer, PeerInfo, Reach, RekeyLimit, RunningServer, ServerRecord,
+    ServerSetup, Signal, TERM, keys,
 };
 use crate::verdict::Log;
+use crate::verdict::capture::Side;
 
 /// How long a connection's end may take to be written down once its case is over.
 const WIND_UP: Duration = Duration::from_millis(500);
@@ -51,19 +56,21 @@ impl Peer for Minissh {
         &self.info
     }
 
-    fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken> {
+    fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, NotDone> {
         let ip = match setup.reachable_from {
             Reach::Loopback => Ipv4Addr::LOCALHOST.into(),
             Reach::Containers(ip) => ip,
+            Reach::At(addr) => addr.ip(),
         };
-        Server::start(ip, setup.seed).map(|server| Box::new(server) as Box<dyn RunningServer>)
+        Ok(Box::new(Server::start(ip, setup.seed, setup.rekey)?))
     }
 
-    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken> {
-        let trace = Trace::default();
+    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, NotDone> {
+        let (trace, captures) = (Trace::default(), Captures::default());
         let runtime = runtime()?;
         // A timer belongs to a runtime, so it is made inside it.
-        let work = async { tokio::time::timeout(job.deadline, run_job(job, &trace)).await };
+        let work =
+            async { tokio::time::timeout(job.deadline, run_job(job, &trace, &captures)).await };
         let end = match runtime.block_on(work) {
             Ok(end) => end,
             Err(_) => ClientEnd::Failed(format!("still busy after {:?}", job.deadline)),
@@ -73,6 +80,7 @@ impl Peer for Minissh {
             end,
             logs: Vec::new(),
             trace: taken(&trace),
+            captures: captures.take(),
         })
     }
 
@@ -93,7 +101,7 @@ fn taken(trace: &Trace) -> Vec<TraceEntry> {
 }
 
 /// Everything of ours that is random comes from the seed, and everything on the wire is recorded.
-fn options(config: Config, seed: u64, trace: &Trace) -> Options {
+fn options(config: Config, seed: u64, trace: &Trace, tap: &Tap) -> Options {
     let trace = Arc::clone(trace);
     let record = move |entry| {
         trace
@@ -104,16 +112,27 @@ fn options(config: Config, seed: u64, trace: &Trace) -> Options {
     Options {
         rng: Some(from_seed(seed)),
         recorder: Some(Box::new(record)),
+        key_log: Some(Box::new(tap.clone())),
         ..Options::new(config)
     }
 }
 
+fn rekeying(mut config: Config, limit: RekeyLimit) -> Config {
+    if let Some(bytes) = limit.bytes {
+        config.rekey.bytes_max = bytes;
+    }
+    if let Some(seconds) = limit.seconds {
+        config.rekey.age_max = Duration::from_secs(seconds.into());
+    }
+    config
+}
+
 // The client.
 
-async fn run_job(job: &ClientJob, trace: &Trace) -> ClientEnd {
+async fn run_job(job: &ClientJob, trace: &Trace, captures: &Captures) -> ClientEnd {
     let believed = believed_host_key(job.known_host);
     let user_key = keys::signing_key(keys::USER);
-    match log_in(job, believed, &user_key, trace).await {
+    match log_in(job, believed, &user_key, trace, captures).await {
         Ok(Some(session)) => match run_execs(&session, &job.execs).await {
             Ok(outcomes) => {
                 session.disconnect().await;
@@ -142,13 +161,14 @@ async fn log_in(
     believed: Option<PublicKey>,
     user_key: &SigningKey,
     trace: &Trace,
+    captures: &Captures,
 ) -> Result<Option<Session>, Error> {
-    let options = options(Config::client(), job.seed, trace);
-    let addr = (job.host.as_str(), job.port);
-    let session = net::connect(addr, options, move |key| {
-        believed.is_some_and(|known| known == *key)
-    })
-    .await?;
+    let stream = dial(&job.host, job.port).await?;
+    let tap = captures.begin(Side::Client);
+    let config = rekeying(Config::client(), job.rekey);
+    let options = options(config, job.seed, trace, &tap);
+    let verifier: Verifier = Box::new(move |key| believed.is_some_and(|known| known == *key));
+    let session = net::start(tap.on(stream), options, Some(verifier)).await?;
     let accepted = match &job.credential {
         Credential::Publickey => session.userauth_publickey(&job.user, user_key).await?,
         Credential::Password(password) => session.userauth_password(&job.user, password).await?,
@@ -157,6 +177,16 @@ async fn log_in(
         session.disconnect().await;
     }
     Ok(accepted.then_some(session))
+}
+
+async fn dial(host: &str, port: u16) -> Result<TcpStream, Error> {
+    let dialled = TcpStream::connect((host, port)).await;
+    dialled
+        .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+        .map_err(|source| Error::Io {
+            doing: format!("cannot connect to {host} port {port}"),
+            source,
+        })
 }
 
 /// All at once, each on a channel of its own.
@@ -176,7 +206,18 @@ async fn run_execs(session: &Session, execs: &[Exec]) -> Result<Vec<ExecOutcome>
 }
 
 async fn run_exec(session: &Session, exec: &Exec) -> Result<ExecOutcome, Error> {
-    let channel = session.channel_exec(&exec.command).await?;
+    let channel = session.channel_open().await?;
+    for (name, value) in &exec.env {
+        channel.set_env(name, value).await?;
+    }
+    if exec.terminal {
+        let pty = Pty::new(TERM, TerminalSize::default());
+        channel.request_pty(&pty).await?;
+    }
+    match &exec.command {
+        Some(command) => channel.exec(command.as_bytes()).await?,
+        None => channel.shell().await?,
+    }
     let send = async {
         // The command may end before it has read everything.
         if let Some(stdin) = &exec.stdin
@@ -189,14 +230,16 @@ async fn run_exec(session: &Session, exec: &Exec) -> Result<ExecOutcome, Error> 
     let ((), output) = tokio::join!(send, read_all(&channel));
     let (stdout, stderr) = output?;
     // EOF is not the end: the exit status may come between it and CLOSE.
-    let exit_status = match channel.wait().await {
-        Some(Exit::Status(status)) => Some(status),
-        Some(Exit::Signal(_)) | None => None,
+    let (exit_status, exit_signal) = match channel.wait().await {
+        Some(Exit::Status(status)) => (Some(status), None),
+        Some(Exit::Signal(signal)) => (None, Some(Signal::Named(signal))),
+        None => (None, None),
     };
     Ok(ExecOutcome {
         stdout,
         stderr,
         exit_status,
+        exit_signal,
     })
 }
 
@@ -217,13 +260,14 @@ async fn read_all(channel: &Channel) -> Result<(Vec<u8>, Vec<u8>), Error> {
 struct Server {
     addr: SocketAddr,
     trace: Trace,
+    captures: Captures,
     log: Arc<Mutex<String>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(ip: IpAddr, seed: u64) -> Result<Self, Broken> {
+    fn start(ip: IpAddr, seed: u64, rekey: RekeyLimit) -> Result<Self, Broken> {
         let runtime = runtime()?;
         let listener = runtime
             .block_on(TcpListener::bind((ip, 0)))
@@ -233,10 +277,13 @@ impl Server {
             .map_err(|error| Broken::while_doing("cannot tell where it listens", error))?;
         let (stop, is_stopped) = oneshot::channel();
         let (trace, log) = (Trace::default(), Arc::<Mutex<String>>::default());
+        let captures = Captures::default();
         let shared = Shared {
             host_key: keys::signing_key(keys::HOST),
             user_key: keys::signing_key(keys::USER).public_key(),
+            rekey,
             trace: Arc::clone(&trace),
+            captures: captures.clone(),
             log: Arc::clone(&log),
         };
         // The name says whose panic it is.
@@ -250,6 +297,7 @@ impl Server {
         Ok(Self {
             addr,
             trace,
+            captures,
             log,
             stop: Some(stop),
             thread: Some(thread),
@@ -292,7 +340,9 @@ impl RunningServer for Server {
                 name: "minissh server".to_owned(),
                 text,
             }],
+            died: None,
             trace: taken(&self.trace),
+            captures: self.captures.take(),
         }
     }
 }
@@ -302,7 +352,9 @@ impl RunningServer for Server {
 struct Shared {
     host_key: SigningKey,
     user_key: PublicKey,
+    rekey: RekeyLimit,
     trace: Trace,
+    captures: Captures,
     log: Arc<Mutex<String>>,
 }
 
@@ -338,9 +390,13 @@ impl Shared {
     }
 
     /// Serves one connection to its end, and says how it ended.
-    async fn attend(&self, stream: tokio::net::TcpStream, seed: u64) -> Error {
-        let options = options(Config::server(self.host_key.clone()), seed, &self.trace);
-        let session = match net::accept(stream, options).await {
+    async fn attend(&self, stream: TcpStream, seed: u64) -> Error {
+        // What it costs to do without is speed alone.
+        let _ = stream.set_nodelay(true);
+        let tap = self.captures.begin(Side::Server);
+        let config = rekeying(Config::server(self.host_key.clone()), self.rekey);
+        let options = options(config, seed, &self.trace, &tap);
+        let session = match net::start(tap.on(stream), options, None).await {
             Ok(session) => session,
             Err(error) => return error,
         };

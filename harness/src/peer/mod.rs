@@ -5,22 +5,46 @@
 //! wrong on our side or in the environment is [`Broken`] and is never held against the peer.
 
 pub mod catalogue;
+mod command;
 pub mod container;
+mod kexinit;
 pub mod keys;
+pub mod live;
+pub mod manifest;
 pub mod minissh;
 pub mod openssh;
+mod place;
+mod port;
 mod process;
+pub mod solo;
+pub mod survey;
+mod tap;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::minissh::crypto::SigningKey;
 use ::minissh::trace::TraceEntry;
 
-use crate::verdict::Log;
+use crate::verdict::{Capture, Log};
 
 pub use crate::verdict::Broken;
+
+/// The id under which the scripted endpoint appears beside peers, so that none may have it.
+pub const SCRIPTED: &str = "scripted";
+
+/// Why a peer did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotDone {
+    /// Something on our side or in the environment failed.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// The peer said, before it tried, that it cannot; in its words.
+    #[error("{0}")]
+    Unsupported(String),
+}
 
 /// Where an implementation comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +55,8 @@ pub enum Origin {
     Local(PathBuf),
     /// A container of the named Debian suite.
     Container(String),
+    /// Somebody else started it; where it is.
+    Live(SocketAddr),
 }
 
 /// What a peer is called and what it can do.
@@ -58,25 +84,40 @@ pub struct Capabilities {
     pub server: bool,
     /// Can act as an SSH client.
     pub client: bool,
+    /// As a server: somebody can log in here with a key.
+    pub server_key: bool,
     /// As a server: can check a password here.
     pub server_password: bool,
     /// As a client: can send a password here.
     pub client_password: bool,
     /// Offers strict key exchange.
     pub strict_kex: bool,
+    /// Prefers curve25519 to every other key exchange, so that a guess of it is right.
+    pub prefers_curve25519: bool,
     /// As a client: can run several sessions over one connection.
     pub multiplex: bool,
+    /// As a server: takes no second session on a connection.
+    pub one_session: bool,
+    /// Can have a session with a shell, a terminal, variables and a signal that ended it.
+    pub session_requests: bool,
+    /// Begins key exchanges of its own when a [`RekeyLimit`] says so.
+    pub rekey_limit: bool,
 }
 
 impl Capabilities {
-    /// Everything a peer can be able to do.
+    /// Everything a peer can be able to do, and no restriction.
     pub const ALL: Self = Self {
         server: true,
         client: true,
+        server_key: true,
         server_password: true,
         client_password: true,
         strict_kex: true,
+        prefers_curve25519: true,
         multiplex: true,
+        one_session: false,
+        session_requests: true,
+        rekey_limit: true,
     };
 }
 
@@ -85,8 +126,19 @@ impl Capabilities {
 pub struct ServerSetup {
     /// Accept clients that do not run on this machine's loopback, such as those in a container.
     pub reachable_from: Reach,
+    /// When it begins key exchanges.
+    pub rekey: RekeyLimit,
     /// Seed for an implementation whose randomness can be injected.
     pub seed: u64,
+}
+
+/// When a side begins a key exchange of its own. What is `None` is left to its judgement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct RekeyLimit {
+    /// After about so many bytes in one direction.
+    pub bytes: Option<u64>,
+    /// When the keys are so many seconds old.
+    pub seconds: Option<u32>,
 }
 
 /// Where the clients of a server run.
@@ -96,6 +148,8 @@ pub enum Reach {
     Loopback,
     /// In a container; the address of this machine as the container sees it, if it is ours to bind.
     Containers(std::net::IpAddr),
+    /// Where they were told that we are.
+    At(SocketAddr),
 }
 
 /// A server that is up. Dropping it stops it and leaves nothing behind.
@@ -106,6 +160,10 @@ pub trait RunningServer: Send {
     fn user(&self) -> &str;
     /// The password of that user.
     fn password(&self) -> &str;
+    /// The key of that user, if it is not the fixture user key.
+    fn user_key(&self) -> Option<SigningKey> {
+        None
+    }
     /// What it logged and traced since it was started, for this case only.
     fn finish(self: Box<Self>) -> ServerRecord;
 }
@@ -115,8 +173,12 @@ pub trait RunningServer: Send {
 pub struct ServerRecord {
     /// Its logs.
     pub logs: Vec<Log>,
+    /// How the whole server ended during the case, if it did, to be read after its name.
+    pub died: Option<String>,
     /// Its trace, when the implementation is ours.
     pub trace: Vec<TraceEntry>,
+    /// The bytes of its connections, when the implementation is ours.
+    pub captures: Vec<Capture>,
 }
 
 /// How the client shall prove who it is.
@@ -140,13 +202,20 @@ pub enum KnownHost {
 }
 
 /// One command to run in one session channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exec {
-    /// The command line.
-    pub command: String,
+    /// The command line; `None` for a shell.
+    pub command: Option<String>,
     /// What to send on stdin; `None` sends EOF at once.
     pub stdin: Option<Vec<u8>>,
+    /// Variables to ask for, as name and value.
+    pub env: Vec<(String, String)>,
+    /// Whether to ask for a terminal, of the type [`TERM`].
+    pub terminal: bool,
 }
+
+/// The type of every terminal that a client asks for.
+pub const TERM: &str = "vt100";
 
 impl Exec {
     /// A command that does nothing, for when it does not matter: some clients do not even connect
@@ -154,8 +223,8 @@ impl Exec {
     #[must_use]
     pub fn idle() -> Self {
         Self {
-            command: "true".to_owned(),
-            stdin: None,
+            command: Some("true".to_owned()),
+            ..Self::default()
         }
     }
 }
@@ -175,6 +244,8 @@ pub struct ClientJob {
     pub known_host: KnownHost,
     /// Sessions, run concurrently when there are several.
     pub execs: Vec<Exec>,
+    /// When it begins key exchanges.
+    pub rekey: RekeyLimit,
     /// Give up after this long.
     pub deadline: Duration,
     /// Seed for an implementation whose randomness can be injected.
@@ -192,6 +263,7 @@ impl ClientJob {
             credential: Credential::Publickey,
             known_host: KnownHost::Right,
             execs: vec![Exec::idle()],
+            rekey: RekeyLimit::default(),
             deadline,
             seed,
         }
@@ -224,7 +296,7 @@ impl fmt::Display for ClientEnd {
 }
 
 /// What one session gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExecOutcome {
     /// Everything read from stdout.
     pub stdout: Vec<u8>,
@@ -232,6 +304,17 @@ pub struct ExecOutcome {
     pub stderr: Vec<u8>,
     /// The exit status, unless the command ended otherwise.
     pub exit_status: Option<u32>,
+    /// The signal that ended the command, if one did.
+    pub exit_signal: Option<Signal>,
+}
+
+/// A signal that ended a command, as a client reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// By its name without `SIG`.
+    Named(String),
+    /// The client says no more than that there was one, as `ssh` does.
+    Unnamed,
 }
 
 /// A client's end together with what it left behind.
@@ -243,6 +326,8 @@ pub struct ClientRecord {
     pub logs: Vec<Log>,
     /// Its trace, when the implementation is ours.
     pub trace: Vec<TraceEntry>,
+    /// The bytes of its connections, when the implementation is ours.
+    pub captures: Vec<Capture>,
 }
 
 /// An implementation under test or beside one.
@@ -253,14 +338,19 @@ pub trait Peer: Send + Sync {
     /// Starts a server and returns once it accepts connections.
     ///
     /// # Errors
-    /// [`Broken`] when it cannot be started.
-    fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, Broken>;
+    /// [`NotDone`] when it cannot be started.
+    fn serve(&self, setup: &ServerSetup) -> Result<Box<dyn RunningServer>, NotDone>;
 
     /// Runs a client to its end or to the job's deadline, whichever is first.
     ///
     /// # Errors
-    /// [`Broken`] when the client program could not be run at all.
-    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, Broken>;
+    /// [`NotDone`] when the client program could not be run at all.
+    fn connect(&self, job: &ClientJob) -> Result<ClientRecord, NotDone>;
+
+    /// Whether its client is started by somebody else and comes without [`Self::connect`].
+    fn comes_by_itself(&self) -> bool {
+        false
+    }
 
     /// The address under which this peer's client reaches servers of ours, and where they must
     /// listen for it.

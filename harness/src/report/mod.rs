@@ -1,37 +1,41 @@
 //! What a run told, for people and for machines.
 //!
 //! Everything here is made from [`crate::run::event::Event`]s and decides nothing: whether a
-//! verdict is good news is for the exit code to say. [`record::Record`] keeps what was told;
-//! [`ladder`], [`summary`], [`json`] and [`junit`] are renderings of it that touch neither clock,
-//! terminal nor disk; [`terminal`] and [`files`] put such renderings where people look.
+//! verdict is good news is for the exit code to say. [`record::Record`] keeps what was told and is
+//! all that the renderings see, so that they can be made again from the JSON of a run:
 //!
-//! Renderings for people carry colours as escape sequences always; whatever writes them to
-//! something that is no terminal strips them.
+//! ```text
+//! Event ── gather ── Record ─┬─ explain, ladder, summary   for people at a terminal
+//!                            ├─ markdown, html             for people in a browser
+//!                            └─ json, junit                for programs
+//! ```
+//!
+//! [`merge`] makes one record of several, and [`diff`] says what changed between two. None of these
+//! touches clock, terminal or disk, but for the captures that the page takes in; [`mod@write`],
+//! [`terminal`] and [`files`] put them where people look. What is for a terminal carries colours as
+//! escape sequences always; whatever writes it to something else strips them.
 
+pub mod diff;
+pub mod explain;
 pub mod files;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod ladder;
+pub mod markdown;
+mod matrix;
+pub mod merge;
+pub mod pcapng;
 pub mod record;
+pub mod replayed;
+mod sign;
 pub mod summary;
 pub mod terminal;
-mod tint;
+pub(crate) mod tint;
+pub mod transcripts;
+pub mod write;
 
 #[cfg(test)]
 mod tests;
 
-use std::io;
-
-use crate::run::event::Event;
-
-/// Something that follows a run.
-pub trait Reporter {
-    /// Takes in the next thing that happened.
-    ///
-    /// # Errors
-    /// When the report cannot be written where it goes.
-    fn on(&mut self, event: &Event) -> io::Result<()>;
-}
-
-/// Quotes a clause in short by its id, if it is known.
-pub type Clauses = dyn Fn(&str) -> Option<String>;
+pub use write::{Reports, Wanted};

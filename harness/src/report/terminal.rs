@@ -6,17 +6,18 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 
-use super::files::Files;
-use super::record::Record;
+use super::record::gather::Gather;
+use super::record::{Case, Record};
+use super::sign::Sign;
 use super::tint::{tinted, word};
-use super::{Clauses, Reporter, ladder, summary};
-use crate::run::event::{Case, Event};
-use crate::verdict::{Outcome, Verdict};
+use super::{explain, summary};
+use crate::run::event::{self, Event};
+use crate::verdict::Verdict;
 
 /// How often the bar's clock moves while nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -26,30 +27,42 @@ const TOLD_MAX: usize = 12;
 
 /// The report for the person at the keyboard.
 pub struct Terminal {
-    record: Record,
-    clauses: Box<Clauses>,
-    files: Files,
     /// Every case gets a line.
     verbose: bool,
     /// How many cases were told in full.
     told: usize,
     bar: Option<ProgressBar>,
-    started: Instant,
 }
 
 impl Terminal {
-    /// Prints to stdout and stderr. `files` is where the rest of a case can be found.
+    /// Prints to stdout and stderr.
     #[must_use]
-    pub fn new(clauses: Box<Clauses>, files: Files, verbose: bool) -> Self {
+    pub fn new(verbose: bool) -> Self {
         let bar = io::stderr().is_terminal().then(spinner);
         Self {
-            record: Record::default(),
-            clauses,
-            files,
             verbose,
             told: 0,
             bar,
-            started: Instant::now(),
+        }
+    }
+
+    /// Tells the next thing that happened, which `gather` has taken in already.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn on(&mut self, event: &Event, gather: &Gather) -> io::Result<()> {
+        match event {
+            Event::Preparing(what) => self.on_preparing(what),
+            Event::Planned { .. } => self.on_planned(gather.record()),
+            Event::CaseStarted(case) => {
+                self.on_case_started(case);
+                Ok(())
+            }
+            Event::CaseFinished { case, .. } => match gather.find(case) {
+                Some(case) => self.on_case_finished(case, gather),
+                None => Ok(()),
+            },
+            Event::Finished(_) => self.on_finished(gather.record()),
         }
     }
 
@@ -74,89 +87,73 @@ impl Terminal {
         Ok(())
     }
 
-    fn on_planned(&self) -> io::Result<()> {
+    fn on_planned(&self, record: &Record) -> io::Result<()> {
         if let Some(bar) = &self.bar {
-            bar.set_length(self.record.cases.len() as u64);
+            bar.set_length(record.cases.len() as u64);
             bar.set_style(bar_style());
             bar.reset_elapsed();
         }
         let mut text = String::new();
-        for participant in &self.record.participants {
+        for participant in &record.participants {
             let _ = writeln!(text, "{:<18} {}", participant.id, participant.version);
         }
-        self.print(&format!(
-            "{text}{} cases, seed {:#x}\n\n",
-            self.record.cases.len(),
-            self.record.seed
-        ))
+        let (cases, seed) = (record.cases.len(), record.seed);
+        self.print(&format!("{text}{cases} cases, seed {seed}\n\n"))
     }
 
-    fn on_case_started(&self, case: &Case) {
+    fn on_case_started(&self, case: &event::Case) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{} {}", case.scenario.name, case.pairing));
         }
     }
 
-    fn on_case_finished(&mut self, case: &Case, outcome: &Outcome) -> io::Result<()> {
+    fn on_case_finished(&mut self, case: &Case, gather: &Gather) -> io::Result<()> {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
-        match outcome.verdict {
-            Verdict::Pass | Verdict::Unsupported if self.verbose => {
-                self.print(&line(case, outcome))?;
+        match case.verdict {
+            _ if case.known.is_some() && case.surprise => {
+                let text = self.explain(gather.record(), case);
+                self.print(&format!("\n{text}\n"))?;
             }
-            Verdict::Pass | Verdict::Unsupported => {}
-            Verdict::Deviation | Verdict::Fail | Verdict::Broken => {
-                let text = self.explain(case, outcome);
+            _ if case.known.is_some() && !self.verbose => {}
+            Some(Verdict::Pass | Verdict::Unsupported) | None if self.verbose => {
+                self.print(&line(case))?;
+            }
+            Some(Verdict::Pass | Verdict::Unsupported) | None => {}
+            Some(Verdict::Deviation | Verdict::Fail | Verdict::Broken) => {
+                let text = self.explain(gather.record(), case);
                 self.print(&format!("\n{text}\n"))?;
             }
         }
         if self.bar.is_none() && !self.verbose {
-            self.on_scenario_finished(&case.scenario.name)?;
+            self.on_scenario_finished(&case.scenario, gather)?;
         }
         Ok(())
     }
 
     /// In full, unless so many were that more would not help.
-    fn explain(&mut self, case: &Case, outcome: &Outcome) -> String {
-        let files = self.files.of(case);
+    fn explain(&mut self, record: &Record, case: &Case) -> String {
         self.told += 1;
-        if self.told > TOLD_MAX {
-            return ladder::brief(case, outcome, &self.record, &files);
+        match self.told > TOLD_MAX {
+            true => explain::brief(record, case),
+            false => explain::render(record, case),
         }
-        ladder::render(case, outcome, &self.record, &*self.clauses, &files)
     }
 
     /// A line for the scenario, if this was the last of its cases.
-    fn on_scenario_finished(&self, name: &str) -> io::Result<()> {
-        match self.record.tally_of(name) {
+    fn on_scenario_finished(&self, name: &str, gather: &Gather) -> io::Result<()> {
+        match gather.tally_of(name) {
             Some(tally) => self.print(&format!("{name:<44} {}\n", summary::verdicts(&tally))),
             None => Ok(()),
         }
     }
 
-    fn on_finished(&mut self) -> io::Result<()> {
+    fn on_finished(&mut self, record: &Record) -> io::Result<()> {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        let text = summary::render(&self.record, self.started.elapsed(), width());
-        self.print(&format!("\n{text}"))
-    }
-}
-
-impl Reporter for Terminal {
-    fn on(&mut self, event: &Event) -> io::Result<()> {
-        self.record.on(event)?;
-        match event {
-            Event::Preparing(what) => self.on_preparing(what),
-            Event::Planned { .. } => self.on_planned(),
-            Event::CaseStarted(case) => {
-                self.on_case_started(case);
-                Ok(())
-            }
-            Event::CaseFinished { case, outcome } => self.on_case_finished(case, outcome),
-            Event::Finished(_) => self.on_finished(),
-        }
+        self.print(&format!("\n{}", summary::render(record, width())))
     }
 }
 
@@ -170,13 +167,19 @@ fn width() -> usize {
 }
 
 /// One case on one line.
-fn line(case: &Case, outcome: &Outcome) -> String {
-    let verdict = tinted(&format!("{:<6}", word(outcome.verdict)), outcome.verdict);
-    let took = format!("{} ms", outcome.took.as_millis());
+fn line(case: &Case) -> String {
+    let verdict = case.verdict.map_or_else(String::new, |verdict| {
+        tinted(&format!("{:<6}", word(verdict)), verdict)
+    });
+    let pairing = case.pairing().to_string();
+    let known = match Sign::of(case) {
+        Some(sign) if sign.is_as_known() => ", as known",
+        _ => "",
+    };
+    let took = format!("{} ms{known}", case.took_ms);
     format!(
-        "{verdict}{:<42} {:<32} {}\n",
-        case.scenario.name,
-        case.pairing.to_string(),
+        "{verdict}{:<42} {pairing:<32} {}\n",
+        case.scenario,
         took.dimmed()
     )
 }

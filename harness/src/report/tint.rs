@@ -1,4 +1,4 @@
-//! The one place that says which verdict has which word, mark and colour.
+//! The one place that says which verdict has which word and colour.
 
 use owo_colors::{AnsiColors, OwoColorize};
 
@@ -13,25 +13,20 @@ pub(super) const VERDICTS: [Verdict; 5] = [
     Verdict::Fail,
 ];
 
+/// How bad a verdict is beside others; nothing is worse than a case that did not end.
+pub(super) fn badness(verdict: Option<Verdict>) -> usize {
+    let place = |verdict| VERDICTS.iter().position(|known| *known == verdict);
+    verdict.and_then(place).unwrap_or(VERDICTS.len())
+}
+
 /// The verdict as a word.
-pub(super) fn word(verdict: Verdict) -> &'static str {
+pub(crate) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Deviation => "deviation",
         Verdict::Fail => "fail",
         Verdict::Unsupported => "unsupported",
         Verdict::Broken => "broken",
-    }
-}
-
-/// The verdict as one character of a matrix; told apart without colour too.
-pub(super) fn mark(verdict: Verdict) -> char {
-    match verdict {
-        Verdict::Pass => '✓',
-        Verdict::Deviation => '~',
-        Verdict::Fail => '✗',
-        Verdict::Unsupported => '–',
-        Verdict::Broken => '!',
     }
 }
 

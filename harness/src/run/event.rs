@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::scenario::Scenario;
 use crate::verdict::{Outcome, Verdict};
 
@@ -9,7 +11,7 @@ use crate::verdict::{Outcome, Verdict};
 pub use crate::peer::catalogue::MINISSH;
 
 /// The id under which the scripted endpoint appears in pairings.
-pub const SCRIPTED: &str = "scripted";
+pub use crate::peer::SCRIPTED;
 
 /// Who plays which role in a case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,18 +42,24 @@ pub struct Case {
 }
 
 /// Something a first-time reader would expect to run here and that does not, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// What is missing: `local OpenSSH`, `containers`, or a scenario with a pairing.
     pub what: String,
     /// Why.
     pub why: String,
     /// What would add it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
+impl LeftOut {
+    /// How the reason begins where other shards have the cases.
+    pub const OTHER_SHARD: &str = "they are not in shard";
+}
+
 /// A peer that takes part, for the heading of a report.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
     /// Its id.
     pub id: String,
@@ -89,7 +97,7 @@ pub enum Event {
 }
 
 /// How many cases ended in each verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// See [`Verdict::Pass`].
     pub pass: usize,
@@ -101,6 +109,12 @@ pub struct Tally {
     pub unsupported: usize,
     /// See [`Verdict::Broken`].
     pub broken: usize,
+    /// Those of all these that did not simply pass and were known.
+    #[serde(default)]
+    pub known: usize,
+    /// Those of all these that ended neither as they should nor as was known, but for the broken.
+    #[serde(default)]
+    pub surprises: usize,
 }
 
 impl Tally {
@@ -113,6 +127,34 @@ impl Tally {
             Verdict::Unsupported => &mut self.unsupported,
             Verdict::Broken => &mut self.broken,
         } += 1;
+    }
+
+    /// Counts one more, with what was known of it.
+    pub fn add_outcome(&mut self, outcome: &Outcome) {
+        self.add_ended(
+            outcome.verdict,
+            outcome.known.is_some(),
+            !outcome.is_as_expected(),
+        );
+    }
+
+    /// Counts one more, of which something was known or not, and which was a surprise or not.
+    pub fn add_ended(&mut self, verdict: Verdict, is_known: bool, is_surprise: bool) {
+        self.add(verdict);
+        self.known += usize::from(is_known && !is_surprise);
+        self.surprises += usize::from(is_surprise && verdict != Verdict::Broken);
+    }
+
+    /// How many ended in this one.
+    #[must_use]
+    pub fn of(&self, verdict: Verdict) -> usize {
+        match verdict {
+            Verdict::Pass => self.pass,
+            Verdict::Deviation => self.deviation,
+            Verdict::Fail => self.fail,
+            Verdict::Unsupported => self.unsupported,
+            Verdict::Broken => self.broken,
+        }
     }
 
     /// All cases.

@@ -5,9 +5,10 @@
 //! [`super::play`].
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,20 +17,37 @@ use super::event::{Case, Event, Tally};
 use super::interrupt::Interrupt;
 use super::panics::{Watch, words};
 use super::plan::Plan;
+use super::queue::{Queue, Turn};
 use crate::peer::Broken;
 use crate::verdict::{Outcome, Verdict};
 
 /// How a plan is run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Cases at a time; at least one.
-    pub jobs: usize,
+    /// Cases at a time.
+    pub jobs: NonZeroUsize,
+    /// How often each case is run.
+    pub repeat: NonZeroUsize,
+    /// Which case comes before which.
+    pub order: Order,
+    /// Whether to begin no case any more once one ended neither as it should nor as was known.
+    pub fail_fast: bool,
     /// How long one case may take.
     pub deadline: Duration,
     /// Ids of the peers that can take part in one case at a time only.
     pub one_at_a_time: BTreeSet<String>,
     /// Whether somebody wants the run to stop.
     pub interrupt: Interrupt,
+}
+
+/// Which case comes before which, as far as peers that take one at a time leave a choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As planned.
+    #[default]
+    Planned,
+    /// As the seed of the run has it.
+    Shuffled,
 }
 
 /// What running one case means.
@@ -54,40 +72,45 @@ pub fn execute(plan: &Plan, options: &Options, play: &Arc<Play>, events: &Sender
     let _ = events.send(plan.told());
     let queue = Queue::new(&plan.cases, options);
     thread::scope(|scope| {
-        for _ in 0..options.jobs.max(1) {
+        for _ in 0..options.jobs.get() {
             scope.spawn(|| work(&queue, options, play, events));
         }
     });
-    let tally = queue.lock().tally;
+    for (case, outcome) in queue.cut_short(&plan.cases) {
+        let outcome = Arc::new(outcome);
+        let _ = events.send(Event::CaseFinished { case, outcome });
+    }
+    let tally = queue.tally();
     let _ = events.send(Event::Finished(tally));
     tally
 }
 
-/// One worker: takes cases until there are none.
+/// One worker: takes turns until there are none.
 fn work(queue: &Queue<'_>, options: &Options, play: &Arc<Play>, events: &Sender<Event>) {
-    while let Some(case) = queue.take() {
-        let _ = events.send(Event::CaseStarted(Arc::clone(&case)));
-        let outcome = run_watched(&case, options, play);
-        if let Some(outcome) = outcome {
-            queue.lock().tally.add(outcome.verdict);
+    while let Some(turn) = queue.take() {
+        if turn.number == 1 {
+            let _ = events.send(Event::CaseStarted(Arc::clone(&turn.case)));
+        }
+        let outcome = run_watched(&turn, options, play);
+        if let Some(outcome) = outcome.and_then(|outcome| queue.ended(&turn, outcome)) {
             let _ = events.send(Event::CaseFinished {
-                case: Arc::clone(&case),
+                case: Arc::clone(&turn.case),
                 outcome: Arc::new(outcome),
             });
         }
-        queue.give_back(&case);
+        queue.give_back(&turn);
     }
 }
 
 /// Runs a case on a thread of its own, so that it can be left behind. `None` when the run was
 /// stopped before the case ended: then nothing is known about it.
-fn run_watched(case: &Arc<Case>, options: &Options, play: &Arc<Play>) -> Option<Outcome> {
+fn run_watched(turn: &Turn, options: &Options, play: &Arc<Play>) -> Option<Outcome> {
     let started = Instant::now();
     let (done, result) = mpsc::channel();
-    let (case, play, deadline) = (Arc::clone(case), Arc::clone(play), options.deadline);
+    let (turn, play, deadline) = (turn.clone(), Arc::clone(play), options.deadline);
     let spawned = thread::Builder::new()
-        .name(thread_name(&case))
-        .spawn(move || drop(done.send(run_caught(&case, deadline, &*play))));
+        .name(thread_name(&turn))
+        .spawn(move || drop(done.send(run_caught(&turn, deadline, &*play))));
     let ended = match spawned {
         Ok(_) => wait(&result, options, started),
         Err(error) => Ended::With(broken(
@@ -144,10 +167,10 @@ fn wait(result: &mpsc::Receiver<Outcome>, options: &Options, started: Instant) -
     }
 }
 
-fn run_caught(case: &Case, deadline: Duration, play: &Play) -> Outcome {
-    let watch = Watch::of(&thread_name(case));
+fn run_caught(turn: &Turn, deadline: Duration, play: &Play) -> Outcome {
+    let watch = Watch::of(&thread_name(turn));
     // Nothing the case touched is looked at again except through locks that tell of the panic.
-    let caught = catch_unwind(AssertUnwindSafe(|| play(case, deadline)));
+    let caught = catch_unwind(AssertUnwindSafe(|| play(&turn.case, deadline)));
     let mut panics = watch.ended();
     match caught {
         Ok(outcome) if panics.is_empty() => outcome,
@@ -180,9 +203,10 @@ fn panicked(panics: &[String]) -> Outcome {
     broken("running the case", &Broken::new(what).hint(hint))
 }
 
-/// All threads of a case are called so.
-fn thread_name(case: &Case) -> String {
-    format!("{} {}", case.scenario.name, case.pairing)
+/// All threads of a run of a case are called so, and no others.
+fn thread_name(turn: &Turn) -> String {
+    let Turn { case, number, .. } = turn;
+    format!("{} {} {number}", case.scenario.name, case.pairing)
 }
 
 fn overstayed(limit: Duration) -> Outcome {
@@ -190,73 +214,6 @@ fn overstayed(limit: Duration) -> Outcome {
     let what = format!("it did not end within {limit} s and was left behind");
     let hint = "give it more time with --timeout, or look for a peer that hangs";
     broken("waiting for the case to end", &Broken::new(what).hint(hint))
-}
-
-/// The cases that are still to run, and the peers that are taken.
-struct Queue<'a> {
-    state: Mutex<State>,
-    freed: Condvar,
-    options: &'a Options,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: Vec<Arc<Case>>,
-    taken: BTreeSet<String>,
-    tally: Tally,
-}
-
-impl<'a> Queue<'a> {
-    fn new(cases: &[Arc<Case>], options: &'a Options) -> Self {
-        let state = State {
-            waiting: cases.to_vec(),
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-            freed: Condvar::new(),
-            options,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first case none of whose peers is taken; waits for one if need be.
-    fn take(&self) -> Option<Arc<Case>> {
-        let mut state = self.lock();
-        loop {
-            if self.options.interrupt.is_raised() || state.waiting.is_empty() {
-                return None;
-            }
-            let free = |case: &Arc<Case>| self.claims(case).all(|id| !state.taken.contains(id));
-            if let Some(at) = state.waiting.iter().position(free) {
-                let case = state.waiting.remove(at);
-                state.taken.extend(self.claims(&case).cloned());
-                return Some(case);
-            }
-            state = self
-                .freed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn give_back(&self, case: &Case) {
-        let mut state = self.lock();
-        for id in self.claims(case) {
-            state.taken.remove(id);
-        }
-        self.freed.notify_all();
-    }
-
-    /// Which of the case's peers no other case may use meanwhile.
-    fn claims<'c>(&'c self, case: &'c Case) -> impl Iterator<Item = &'c String> {
-        [&case.pairing.client, &case.pairing.server]
-            .into_iter()
-            .filter(|id| self.options.one_at_a_time.contains(*id))
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Whether a client ended as a pair scenario demands, and if not, which line decided.
 
-use super::output::{bytes, difference, numbered, quoted};
+use super::output::{difference, quoted};
 use super::pair::{ExecLine, Script};
-use crate::peer::{ClientEnd, ExecOutcome};
-use crate::scenario::{ExpectedEnd, ExpectedOutput, Step};
+use crate::peer::{ClientEnd, ExecOutcome, Signal};
+use crate::scenario::{ExpectedEnd, ExpectedOutput, Step, numbered};
 use crate::verdict::Failure;
 
 /// Compares an end with what the script demands; the first line that is not met is the failure.
@@ -81,9 +81,13 @@ fn judge_output(
     channels: usize,
 ) -> Result<(), Failure> {
     let difference = match demand {
-        ExpectedOutput::Stdout(stream) => difference(&bytes(stream, channel), &outcome.stdout),
+        ExpectedOutput::Stdout(stream) => difference(&stream.bytes(channel), &outcome.stdout),
         ExpectedOutput::Stderr(text) => missing_lines(&numbered(text, channel), &outcome.stderr),
-        ExpectedOutput::ExitStatus(status) => other_status(*status, outcome.exit_status),
+        ExpectedOutput::ExitStatus(status) => (outcome.exit_status != Some(*status))
+            .then(|| (format!("exit status {status}"), ended(outcome))),
+        ExpectedOutput::ExitSignal(name) => {
+            (!is_killed_by(name, outcome)).then(|| (format!("the signal {name}"), ended(outcome)))
+        }
     };
     let Some((expected, mut actual)) = difference else {
         return Ok(());
@@ -112,11 +116,22 @@ fn missing_lines(expected: &[u8], actual: &[u8]) -> Option<(String, String)> {
     (!all_there).then(|| (format!("stderr with {}", quoted(expected)), quoted(actual)))
 }
 
-fn other_status(expected: u32, actual: Option<u32>) -> Option<(String, String)> {
-    let told = actual.map_or("no exit status".to_owned(), |status| {
-        format!("exit status {status}")
-    });
-    (actual != Some(expected)).then(|| (format!("exit status {expected}"), told))
+/// Any signal will do for a client that does not say which.
+fn is_killed_by(name: &str, outcome: &ExecOutcome) -> bool {
+    match &outcome.exit_signal {
+        Some(Signal::Named(actual)) => actual == name,
+        Some(Signal::Unnamed) => true,
+        None => false,
+    }
+}
+
+fn ended(outcome: &ExecOutcome) -> String {
+    match (&outcome.exit_signal, outcome.exit_status) {
+        (Some(Signal::Named(name)), _) => format!("the signal {name}"),
+        (Some(Signal::Unnamed), _) => "a signal".to_owned(),
+        (None, Some(status)) => format!("exit status {status}"),
+        (None, None) => "no exit status".to_owned(),
+    }
 }
 
 fn failure(step: &Step, expected: String, actual: String) -> Failure {

@@ -10,22 +10,28 @@
 //! Nothing here prints, and nothing here knows what a report looks like: what happens is told as
 //! [`event::Event`]s and in no other way.
 
+pub mod bisect;
 pub mod event;
 pub mod executor;
+pub mod expect;
 pub mod interrupt;
 mod judge;
+mod login;
 mod output;
 pub mod pair;
 pub mod panics;
 pub mod plan;
 pub mod play;
+mod queue;
 mod redact;
+pub mod replay;
 pub mod selection;
+pub mod shard;
 mod stall;
 pub mod wire;
 
-use crate::peer::Broken;
-use crate::verdict::Outcome;
+use crate::peer::{Broken, NotDone};
+use crate::verdict::{Failure, Outcome, Verdict};
 
 pub use event::{MINISSH, SCRIPTED};
 
@@ -33,4 +39,31 @@ pub use event::{MINISSH, SCRIPTED};
 #[must_use]
 pub fn broken(step: &str, broken: &Broken) -> Outcome {
     Outcome::broken(None, step, broken)
+}
+
+/// What a peer did not do, as the outcome of a case.
+#[must_use]
+pub fn not_done(step: &str, why: &NotDone) -> Outcome {
+    match why {
+        NotDone::Broken(why) => broken(step, why),
+        NotDone::Unsupported(why) => Outcome::unsupported(step, why),
+    }
+}
+
+/// A server that goes down with a connection has failed, whatever else the scenario was about.
+fn note_death(outcome: &mut Outcome, server: &str, died: Option<String>) {
+    let Some(died) = died else { return };
+    let actual = format!("{server}: {died}");
+    if matches!(outcome.verdict, Verdict::Pass | Verdict::Deviation) {
+        outcome.verdict = Verdict::Fail;
+        outcome.failure = Some(Failure {
+            line: None,
+            step: "after the connection".to_owned(),
+            expected: "the server stays up for others".to_owned(),
+            actual,
+            hint: Some("its log is among the logs of the case".to_owned()),
+        });
+    } else {
+        outcome.notes.push(actual);
+    }
 }

@@ -5,13 +5,16 @@
 //! that has the role but lacks what a scenario needs is left out by name, with the reason: it is
 //! not a skipped test, since with this peer there is nothing to test, and it is not hidden either.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::event::{Case, Event, LeftOut, Pairing, Participant};
 use super::selection::Selection;
-use super::{MINISSH, SCRIPTED};
+use super::shard::Shard;
+use super::{MINISSH, SCRIPTED, login};
 use crate::peer::{Capabilities, PeerInfo};
 use crate::scenario::{Need, Scenario, Subject};
 
@@ -33,6 +36,8 @@ pub struct Plan {
 pub struct Terms {
     /// The seed of the whole run.
     pub seed: u64,
+    /// The words of the command that runs cases with a peer that only that command knows.
+    pub live: Option<Vec<String>>,
     /// Arguments that a case needs to run again as it ran, beside its name, pairing and seed.
     pub rerun_args: Vec<String>,
 }
@@ -66,11 +71,11 @@ pub fn plan(
             if !selection.wants_pairing(&pairing, &ids) {
                 continue;
             }
-            match scenario
-                .needs
-                .iter()
-                .find_map(|need| candidate.lacks(*need))
-            {
+            let lacks = scenario.needs.iter();
+            let lacks = lacks
+                .map(|need| candidate.lacks(*need))
+                .find(Option::is_some);
+            match lacks.flatten().or_else(|| candidate.refuses(scenario)) {
                 None => plan.cases.push(Arc::new(case(scenario, pairing, terms))),
                 Some(why) => plan.left_out.push(LeftOut {
                     what: format!("{} with {pairing}", scenario.name),
@@ -80,11 +85,8 @@ pub fn plan(
             }
         }
     }
-    plan.participants = peers
-        .iter()
-        .filter(|peer| plan.uses(&peer.id))
-        .map(participant)
-        .collect();
+    plan.participants = peers.iter().map(participant).collect();
+    plan.drop_idle();
     plan
 }
 
@@ -100,11 +102,28 @@ impl Plan {
         }
     }
 
-    /// Whether a peer is in any case.
-    fn uses(&self, id: &str) -> bool {
-        self.cases
-            .iter()
-            .any(|case| case.pairing.client == id || case.pairing.server == id)
+    /// Leaves the cases of other shards to whoever runs those.
+    pub fn keep(&mut self, shard: Shard) {
+        let all = self.cases.len();
+        self.keep_only(|case| shard.holds(case));
+        self.left_out.push(LeftOut {
+            what: format!("{} of {all} cases", all - self.cases.len()),
+            why: format!("{} {shard}", LeftOut::OTHER_SHARD),
+            hint: None,
+        });
+    }
+
+    /// Forgets all other cases.
+    pub fn keep_only(&mut self, wanted: impl Fn(&Case) -> bool) {
+        self.cases.retain(|case| wanted(case));
+        self.drop_idle();
+    }
+
+    /// Forgets who is in no case.
+    fn drop_idle(&mut self) {
+        let sides = |case: &Arc<Case>| [case.pairing.client.clone(), case.pairing.server.clone()];
+        let busy: BTreeSet<String> = self.cases.iter().flat_map(sides).collect();
+        self.participants.retain(|one| busy.contains(&one.id));
     }
 }
 
@@ -130,6 +149,13 @@ impl Candidate<'_> {
         }
     }
 
+    /// Why nobody gets in as the scenario wants, if the server is the subject and nobody does.
+    fn refuses(&self, scenario: &Scenario) -> Option<String> {
+        let server = self.server.filter(|_| self.client.is_none())?;
+        let why = login::lacking(scenario, &server.capabilities)?;
+        Some(format!("{} ({}) {why}", server.id, server.version))
+    }
+
     /// Which side lacks what the need asks for, if one does.
     fn lacks(&self, need: Need) -> Option<String> {
         let client = self
@@ -153,25 +179,33 @@ impl Candidate<'_> {
 fn client_can(client: &Capabilities, need: Need) -> bool {
     match need {
         Need::StrictKex => client.strict_kex,
+        Need::PrefersCurve25519 => client.prefers_curve25519,
         Need::Password => client.client_password,
         Need::Multiplex => client.multiplex,
+        Need::SessionRequests => client.session_requests,
+        Need::RekeyLimit => client.rekey_limit,
     }
 }
 
 fn server_can(server: &Capabilities, need: Need) -> bool {
     match need {
         Need::StrictKex => server.strict_kex,
+        Need::PrefersCurve25519 => server.prefers_curve25519,
         Need::Password => server.server_password,
-        // Several sessions are a client's doing; every server takes them.
-        Need::Multiplex => true,
+        Need::Multiplex => !server.one_session,
+        Need::SessionRequests => server.session_requests,
+        Need::RekeyLimit => server.rekey_limit,
     }
 }
 
 fn cannot(need: Need) -> &'static str {
     match need {
         Need::StrictKex => "does not offer strict key exchange",
+        Need::PrefersCurve25519 => "prefers another key exchange, so that a guess would be wrong",
         Need::Password => "cannot use a password here",
-        Need::Multiplex => "cannot run several sessions over one connection",
+        Need::Multiplex => "cannot have several sessions on one connection",
+        Need::SessionRequests => "knows of no shells, terminals, variables and signals here",
+        Need::RekeyLimit => "cannot be told when to begin a key exchange",
     }
 }
 
@@ -253,10 +287,21 @@ fn case_seed(run_seed: u64, scenario: &str, pairing: &Pairing) -> u64 {
 
 /// The command line that runs one case again, in ASCII so that it survives any paste.
 fn rerun(scenario: &str, pairing: &Pairing, terms: &Terms) -> String {
-    let mut command = format!(
-        "cargo drill run {scenario} --pairing {}:{} --seed {:#x}",
-        pairing.client, pairing.server, terms.seed
-    );
+    let mut command = "cargo drill".to_owned();
+    match &terms.live {
+        Some(words) => {
+            for word in words {
+                command.push(' ');
+                command.push_str(&shell_quoted(word));
+            }
+            let _ = write!(command, " {scenario}");
+        }
+        None => {
+            let Pairing { client, server } = pairing;
+            let _ = write!(command, " run {scenario} --pairing {client}:{server}");
+        }
+    }
+    let _ = write!(command, " --seed {:#x}", terms.seed);
     for arg in &terms.rerun_args {
         command.push(' ');
         command.push_str(&shell_quoted(arg));

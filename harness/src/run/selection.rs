@@ -6,6 +6,7 @@ use globset::{Glob, GlobMatcher};
 
 use super::event::Pairing;
 use super::{MINISSH, SCRIPTED};
+use crate::scenario::file_name;
 
 /// Everything that narrows a run. Empty lists narrow nothing; entries of one list are
 /// alternatives; the three lists must all agree.
@@ -34,6 +35,26 @@ impl Selection {
         };
         any_or_none(&self.peers, takes_part)
             && any_or_none(&self.pairings, |filter| filter.selects(pairing))
+    }
+
+    /// Whether nothing is narrowed.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.names.is_empty() && self.peers.is_empty() && self.pairings.is_empty()
+    }
+
+    /// Whether a filter asks for this peer although it may not be among the `usual` ones: by its id,
+    /// by a glob that is more than a `*`, or by a part of its id that no usual peer has.
+    #[must_use]
+    pub fn asks_for_peer(&self, id: &str, usual: &[&str]) -> bool {
+        let sides = self.pairings.iter().flat_map(|p| [&p.client, &p.server]);
+        self.peers.iter().chain(sides).any(|filter| {
+            let no_usual_has_it = || !usual.iter().any(|one| filter.selects(one, usual));
+            match &filter.glob {
+                Some(glob) => filter.text != "*" && glob.is_match(id),
+                None => filter.text == id || (id.contains(&filter.text) && no_usual_has_it()),
+            }
+        })
     }
 
     /// Whether some pairing with this peer is wanted, so that the others need not be set up.
@@ -65,12 +86,16 @@ pub struct Filter {
 
 impl Filter {
     /// Whether it selects `name`. A filter that is one of `all` whole selects that one alone,
-    /// so that `interop/exec` does not also run `interop/exec-stderr`.
+    /// so that `interop/exec` does not also run `interop/exec-stderr`; the name of a file with
+    /// parameters selects all of its scenarios.
     #[must_use]
     pub fn selects(&self, name: &str, all: &[&str]) -> bool {
         match &self.glob {
             Some(glob) => glob.is_match(name),
             None if all.contains(&self.text.as_str()) => name == self.text,
+            None if all.iter().any(|name| file_name(name) == self.text) => {
+                file_name(name) == self.text
+            }
             None => name.contains(&self.text),
         }
     }
@@ -170,6 +195,18 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_file_selects_all_of_its_scenarios() {
+        let all = ["a/b@x=1", "a/b@x=2", "a/b-c", "a/b-c@x=1"];
+        let selected = |filter: &str| {
+            let filter: Filter = filter.parse().expect("a filter");
+            let wanted = all.into_iter().filter(|name| filter.selects(name, &all));
+            wanted.collect::<Vec<_>>()
+        };
+        assert_eq!(selected("a/b"), ["a/b@x=1", "a/b@x=2"]);
+        assert_eq!(selected("a/b@x=2"), ["a/b@x=2"]);
+    }
+
+    #[test]
     fn a_part_selects_every_name_that_has_it() {
         assert_eq!(selected("exec"), ["interop/exec", "interop/exec-stderr"]);
         assert_eq!(
@@ -193,6 +230,35 @@ mod tests {
             );
         }
         assert!("minissh".parse::<PairingFilter>().is_err());
+    }
+
+    #[test]
+    fn a_peer_that_is_not_usual_is_asked_for_by_its_id_a_glob_or_a_part_of_its_own() {
+        let by_peer = |filter: &str| Selection {
+            peers: vec![filter.parse().expect("a filter")],
+            ..Selection::default()
+        };
+        let by_pairing = |filter: &str| Selection {
+            pairings: vec![filter.parse().expect("a pairing")],
+            ..Selection::default()
+        };
+        let usual = ["minissh", "openssh-sid"];
+        for asks in ["dropbear-sid", "dropbear-*", "*-sid"] {
+            let pairing = by_pairing(&format!("scripted:{asks}"));
+            for selection in [by_peer(asks), pairing] {
+                assert!(selection.asks_for_peer("dropbear-sid", &usual), "{asks}");
+            }
+        }
+        assert!(by_peer("dropbear").asks_for_peer("dropbear-sid", &usual));
+        for does_not in ["sid", "*", "openssh-*", "dropbear-bullseye"] {
+            let selection = by_peer(does_not);
+            assert!(
+                !selection.asks_for_peer("dropbear-sid", &usual),
+                "{does_not}"
+            );
+        }
+        assert!(!by_pairing("*:minissh").asks_for_peer("dropbear-sid", &usual));
+        assert!(!Selection::default().asks_for_peer("dropbear-sid", &usual));
     }
 
     #[test]

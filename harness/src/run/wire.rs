@@ -7,15 +7,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use minissh::crypto::SigningKey;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::broken;
 use super::event::Case;
+use super::judge::judge;
+use super::pair::{Script, rekey_limit};
 use super::redact::redact;
-use crate::peer::{Broken, ClientJob, ClientRecord, Peer, Reach, ServerSetup, keys};
+use super::{broken, not_done, note_death};
+use crate::peer::{Broken, ClientRecord, NotDone, Peer, Reach, ServerSetup, keys};
+use crate::scenario::Actor;
 use crate::scripted::{Role, Setup, play};
 use crate::verdict::{Outcome, Verdict};
 
-/// How often a waiting listener looks whether a connection came; std has no accept with a limit.
+/// How often a waiting listener looks whether its client has gone without a word.
 const ACCEPT_POLL: Duration = Duration::from_millis(5);
 
 /// Plays the client against a peer's server.
@@ -24,17 +28,20 @@ pub fn against_server(case: &Case, server: &dyn Peer, deadline: Duration) -> Out
     let started = Instant::now();
     let setup = ServerSetup {
         reachable_from: Reach::Loopback,
+        rekey: rekey_limit(&case.scenario, Actor::Server),
         seed: case.seed,
     };
     let running = match server.serve(&setup) {
         Ok(running) => running,
-        Err(error) => return broken(&format!("starting the server {}", server.info().id), &error),
+        Err(why) => return not_done(&format!("starting the server {}", server.info().id), &why),
     };
     let secrets = [running.password().to_owned()];
     let mut outcome = match TcpStream::connect_timeout(&running.addr(), deadline) {
         Ok(stream) => {
             let left = deadline.saturating_sub(started.elapsed());
-            let setup = endpoint_setup(case, running.user(), running.password(), left);
+            let mut setup = endpoint_setup(case.seed, running.user(), running.password(), left);
+            setup.user_key = running.user_key().unwrap_or(setup.user_key);
+            setup.password_login = !server.info().capabilities.server_key;
             play(&case.scenario, Role::Client, stream, &setup)
         }
         Err(error) => broken(
@@ -46,7 +53,9 @@ pub fn against_server(case: &Case, server: &dyn Peer, deadline: Duration) -> Out
             &Broken::new(error.to_string()),
         ),
     };
-    outcome.logs.extend(running.finish().logs);
+    let record = running.finish();
+    outcome.logs.extend(record.logs);
+    note_death(&mut outcome, &server.info().id, record.died);
     redact(&mut outcome, &secrets);
     outcome
 }
@@ -64,8 +73,21 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
             return broken("listening for the client", &Broken::new(error.to_string()));
         }
     };
-    // Enough for every client to go all the way.
-    let job = ClientJob::idle(addr, case.seed, deadline);
+    if client.comes_by_itself() {
+        let accepted = accept(&listener, deadline, || false);
+        drop(listener);
+        let setup = endpoint_setup(case.seed, keys::LOGIN, keys::PASSWORD, deadline);
+        return match accepted {
+            Ok(stream) => play(&case.scenario, Role::Server, stream, &setup),
+            Err(error) => broken("waiting for a client", &Broken::new(error.to_string())),
+        };
+    }
+    // What the scenario tells the client, or enough for every client to go all the way.
+    let script = match Script::among(&case.scenario) {
+        Ok(script) => script,
+        Err(error) => return broken("reading the acts of the scenario", &error),
+    };
+    let job = script.job(case.seed, addr, [keys::LOGIN, keys::PASSWORD], deadline);
     thread::scope(|scope| {
         let name = thread::current().name().unwrap_or_default().to_owned();
         let connecting = thread::Builder::new()
@@ -83,26 +105,43 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
         let accepted = accept(&listener, deadline, || connecting.is_finished());
         // From here on a client that tries once more is refused at once and does not hang.
         drop(listener);
-        let setup = endpoint_setup(case, keys::LOGIN, keys::PASSWORD, deadline);
+        let setup = endpoint_setup(case.seed, keys::LOGIN, keys::PASSWORD, deadline);
         let played = accepted.map(|s| play(&case.scenario, Role::Server, s, &setup));
         let record = connecting
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        concluded(played, record, &client.info().id)
+        let demanded = match &record {
+            Ok(record) if script.demands_something() => judge(&script, &record.end),
+            _ => Ok(()),
+        };
+        let outcome = concluded(played, record, &client.info().id);
+        match demanded {
+            Err(failure) if outcome.verdict == Verdict::Pass => {
+                let missed = Outcome::missed(case.scenario.level, failure);
+                Outcome {
+                    verdict: missed.verdict,
+                    failure: missed.failure,
+                    notes: [outcome.notes, missed.notes].concat(),
+                    ..outcome
+                }
+            }
+            _ => outcome,
+        }
     })
 }
 
 /// What the endpoint is told beside the scenario.
-fn endpoint_setup(case: &Case, user: &str, password: &str, limit: Duration) -> Setup {
+pub(super) fn endpoint_setup(seed: u64, user: &str, password: &str, limit: Duration) -> Setup {
     let began = Instant::now();
     Setup {
         user: user.to_owned(),
         password: password.to_owned(),
         host_key: keys::signing_key(keys::HOST),
         user_key: keys::signing_key(keys::USER),
+        password_login: false,
         // Made from no secret: anybody may sign with it, and it must never be accepted.
         other_key: SigningKey::from_seed(&[0x5a; 32]),
-        seed: case.seed,
+        seed,
         clock: Arc::new(move || began.elapsed()),
         step_limit: Setup::STEP_LIMIT.min(limit),
         case_limit: limit,
@@ -112,7 +151,7 @@ fn endpoint_setup(case: &Case, user: &str, password: &str, limit: Duration) -> S
 /// Puts together what the endpoint saw and what the client said.
 fn concluded(
     played: io::Result<Outcome>,
-    record: Result<ClientRecord, Broken>,
+    record: Result<ClientRecord, NotDone>,
     client: &str,
 ) -> Outcome {
     match (played, record) {
@@ -124,13 +163,13 @@ fn concluded(
             outcome
         }
         (Ok(outcome), Err(error)) if outcome.verdict == Verdict::Pass => {
-            broken(&format!("running the client {client}"), &error)
+            not_done(&format!("running the client {client}"), &error)
         }
         (Ok(outcome), Err(error)) => Outcome {
             notes: vec![format!("the client is broken: {error}")],
             ..outcome
         },
-        (Err(_), Err(error)) => broken(&format!("running the client {client}"), &error),
+        (Err(_), Err(error)) => not_done(&format!("running the client {client}"), &error),
         (Err(error), Ok(record)) => {
             let what = format!("{error}; the client {}", record.end);
             let mut outcome = broken(
@@ -144,11 +183,12 @@ fn concluded(
 }
 
 fn listen(reach: &Reach) -> io::Result<TcpListener> {
-    let ip = match reach {
-        Reach::Loopback => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Reach::Containers(ip) => *ip,
+    let addr = match reach {
+        Reach::Loopback => (IpAddr::V4(Ipv4Addr::LOCALHOST), 0).into(),
+        Reach::Containers(ip) => SocketAddr::new(*ip, 0),
+        Reach::At(addr) => *addr,
     };
-    TcpListener::bind(SocketAddr::new(ip, 0))
+    TcpListener::bind(addr)
 }
 
 /// Waits for one connection, until the deadline or until nobody can connect any more.
@@ -174,7 +214,30 @@ fn accept(
                     "no connection came",
                 ));
             }
-            Err(_) => thread::sleep(ACCEPT_POLL),
+            Err(_) => wait_for_somebody(listener, ACCEPT_POLL),
         }
+    }
+}
+
+/// Returns when somebody connects; most clients do in less than a sleep would take.
+fn wait_for_somebody(listener: &TcpListener, at_most: Duration) {
+    let limit = Timespec::try_from(at_most).ok();
+    // What goes wrong here goes wrong in the accept that follows, too, and is told there.
+    let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], limit.as_ref());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+
+    #[test]
+    fn a_client_that_comes_is_not_kept_waiting() {
+        let listener = listen(&Reach::Loopback).expect("a port");
+        let addr = listener.local_addr().expect("an address");
+        let _client = TcpStream::connect(addr).expect("somebody listens");
+        let started = Instant::now();
+        wait_for_somebody(&listener, fake::LONG);
+        assert!(started.elapsed() < fake::LONG / 2);
     }
 }

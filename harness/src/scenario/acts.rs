@@ -3,34 +3,58 @@
 use std::ops::Range;
 
 use super::diagnostic::Mistakes;
-use super::header::one;
+use super::header::{NEEDS, one};
 use super::lexer::{Line, Word};
 use super::{suggest, value};
 use crate::scenario::{
-    Act, Belief, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Step, StepKind, Stream,
+    Act, Actor, Belief, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Need, RekeyWhen, Step,
+    StepKind, Stream, Subject,
 };
 
+/// What either side can be told.
+const REKEYS_AFTER: &str = "rekeys-after";
+const REKEYS_EVERY: &str = "rekeys-every";
+
 /// What a client can be told; in the order in which they may stand.
-const CLIENT_WORDS: [(&str, ClientAct); 3] = [
+const CLIENT_WORDS: [(&str, ClientAct); 6] = [
+    (REKEYS_AFTER, ClientAct::RekeysAfter),
+    (REKEYS_EVERY, ClientAct::RekeysEvery),
     ("knows", ClientAct::Knows),
     ("login", ClientAct::Login),
     ("exec", ClientAct::Exec),
+    ("shell", ClientAct::Shell),
 ];
 
 #[derive(Clone, Copy)]
 enum ClientAct {
+    RekeysAfter,
+    RekeysEvery,
     Knows,
     Login,
     Exec,
+    Shell,
+}
+
+/// What a server can be told.
+const SERVER_WORDS: [(&str, ServerAct); 2] = [
+    (REKEYS_AFTER, ServerAct::RekeysAfter),
+    (REKEYS_EVERY, ServerAct::RekeysEvery),
+];
+
+#[derive(Clone, Copy)]
+enum ServerAct {
+    RekeysAfter,
+    RekeysEvery,
 }
 
 /// What can be demanded.
-const EXPECT_WORDS: [(&str, Demand); 5] = [
+const EXPECT_WORDS: [(&str, Demand); 6] = [
     ("login", Demand::Login),
     ("host-key", Demand::HostKey),
     ("stdout", Demand::Stdout),
     ("stderr", Demand::Stderr),
     ("exit-status", Demand::ExitStatus),
+    ("exit-signal", Demand::ExitSignal),
 ];
 
 #[derive(Clone, Copy)]
@@ -40,6 +64,7 @@ enum Demand {
     Stdout,
     Stderr,
     ExitStatus,
+    ExitSignal,
 }
 
 const BELIEFS: [(&str, Belief); 3] = [
@@ -54,10 +79,36 @@ const LOGINS: [(&str, LoginWith); 3] = [
     ("wrong-password", LoginWith::WrongPassword),
 ];
 
+/// The signals of RFC 4254 §6.10, without `SIG`.
+const SIGNALS: [(&str, &str); 13] = [
+    ("ABRT", "ABRT"),
+    ("ALRM", "ALRM"),
+    ("FPE", "FPE"),
+    ("HUP", "HUP"),
+    ("ILL", "ILL"),
+    ("INT", "INT"),
+    ("KILL", "KILL"),
+    ("PIPE", "PIPE"),
+    ("QUIT", "QUIT"),
+    ("SEGV", "SEGV"),
+    ("TERM", "TERM"),
+    ("USR1", "USR1"),
+    ("USR2", "USR2"),
+];
+
+/// The least that OpenSSH takes for a limit.
+const REKEY_BYTES_MIN: u64 = 16;
+
+/// What the RFC suggests when nothing is said.
+const REKEY_BYTES_MAX: u64 = 1 << 30;
+
 /// More channels than this test patience, not implementations.
 const CHANNELS_MAX: u64 = 1000;
 
-/// A line that begins with `client` or `expect`.
+/// The words that such lines begin with.
+pub(super) const ACTORS: [&str; 3] = ["client", "server", "expect"];
+
+/// A line that begins with one of [`ACTORS`].
 pub(super) fn read(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKind> {
     let (first, words) = line.words.split_first()?;
     let Some((&word, values)) = words.split_first() else {
@@ -70,15 +121,45 @@ pub(super) fn read(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKind>
     };
     let act = if first.text == "client" {
         match one(word, &CLIENT_WORDS, "act", mistakes)? {
+            ClientAct::RekeysAfter => {
+                Act::Rekeys(Actor::Client, read_bytes(word, values, mistakes)?)
+            }
+            ClientAct::RekeysEvery => Act::Rekeys(Actor::Client, read_age(word, values, mistakes)?),
             ClientAct::Knows => Act::Knows(only(word, values, &BELIEFS, "belief", mistakes)?),
             ClientAct::Login => Act::Login(only(word, values, &LOGINS, "way to log in", mistakes)?),
             ClientAct::Exec => Act::Exec(read_exec(word, values, mistakes)?),
+            ClientAct::Shell => Act::Exec(read_session(None, values, mistakes)),
         }
+    } else if first.text == "server" {
+        let when = match one(word, &SERVER_WORDS, "act", mistakes)? {
+            ServerAct::RekeysAfter => read_bytes(word, values, mistakes)?,
+            ServerAct::RekeysEvery => read_age(word, values, mistakes)?,
+        };
+        Act::Rekeys(Actor::Server, when)
     } else {
         let demand = one(word, &EXPECT_WORDS, "demand", mistakes)?;
         read_demand(demand, word, values, mistakes)?
     };
     Some(StepKind::Act(act))
+}
+
+fn read_bytes(word: Word<'_>, values: &[Word<'_>], mistakes: &mut Mistakes) -> Option<RekeyWhen> {
+    let bytes = single(word, values, mistakes)?;
+    let bytes = read_number(bytes, REKEY_BYTES_MIN, REKEY_BYTES_MAX, mistakes)?;
+    Some(RekeyWhen::Bytes(bytes.into()))
+}
+
+/// Whole seconds, since OpenSSH takes no others.
+fn read_age(word: Word<'_>, values: &[Word<'_>], mistakes: &mut Mistakes) -> Option<RekeyWhen> {
+    let age = single(word, values, mistakes)?;
+    let seconds = value::duration(age.text)
+        .filter(|age| !age.is_zero() && age.subsec_nanos() == 0)
+        .and_then(|age| u32::try_from(age.as_secs()).ok());
+    if seconds.is_none() {
+        let message = format!("`{}` is not an age in whole seconds", age.text);
+        mistakes.add(age.span(), message, Some("`rekeys-every 1s`".to_owned()));
+    }
+    seconds.map(RekeyWhen::Seconds)
 }
 
 fn read_demand(
@@ -109,6 +190,10 @@ fn read_demand(
             255,
             mistakes,
         )?),
+        Demand::ExitSignal => {
+            let name = only(word, values, &SIGNALS, "signal", mistakes)?;
+            ExpectedOutput::ExitSignal(name.to_owned())
+        }
     };
     Some(Act::ExpectOutput(output))
 }
@@ -122,23 +207,35 @@ fn read_exec(word: Word<'_>, values: &[Word<'_>], mistakes: &mut Mistakes) -> Op
         );
         return None;
     };
-    let text = read_text(command, mistakes);
+    let line = read_utf8(command, mistakes);
+    let exec = read_session(line, settings, mistakes);
+    exec.command.is_some().then_some(exec)
+}
+
+fn read_session(
+    command: Option<String>,
+    settings: &[Word<'_>],
+    mistakes: &mut Mistakes,
+) -> ExecAct {
     let mut exec = ExecAct {
-        command: String::new(),
+        command,
         stdin: None,
+        env: Vec::new(),
+        terminal: false,
         channels: 1,
     };
     for &setting in settings {
-        read_exec_setting(setting, &mut exec, mistakes);
+        read_session_setting(setting, &mut exec, mistakes);
     }
-    exec.command = String::from_utf8(text?)
-        .map_err(|_| mistakes.add(command.span(), "a command must be UTF-8", None))
-        .ok()?;
-    Some(exec)
+    exec
 }
 
-fn read_exec_setting(word: Word<'_>, exec: &mut ExecAct, mistakes: &mut Mistakes) {
+fn read_session_setting(word: Word<'_>, exec: &mut ExecAct, mistakes: &mut Mistakes) {
     match word.cut_at(&['=']) {
+        None if word.text == "terminal" => exec.terminal = true,
+        Some((name, _, value)) if name.text == "env" => {
+            exec.env.extend(read_variable(value, mistakes));
+        }
         Some((name, _, value)) if name.text == "stdin" => {
             exec.stdin = value::stream(value, mistakes);
         }
@@ -148,11 +245,33 @@ fn read_exec_setting(word: Word<'_>, exec: &mut ExecAct, mistakes: &mut Mistakes
         }
         cut => {
             let name = cut.map_or(word, |(name, ..)| name);
-            let message = format!("`exec` has no field `{}`", name.text);
-            let help = suggest::help(name.text, &["stdin", "channels"]);
+            let message = format!("a session has no field `{}`", name.text);
+            let help = suggest::help(name.text, &["stdin", "channels", "env", "terminal"]);
             mistakes.add(name.span(), message, help);
         }
     }
+}
+
+/// `"NAME=VALUE"`. The name is such that a shell takes it as one.
+fn read_variable(word: Word<'_>, mistakes: &mut Mistakes) -> Option<(String, String)> {
+    let text = read_utf8(word, mistakes)?;
+    let is_name = |name: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        name.starts_with(|c: char| !c.is_ascii_digit()) && name.chars().all(is_part)
+    };
+    match text.split_once('=') {
+        Some((name, value)) if is_name(name) => Some((name.to_owned(), value.to_owned())),
+        _ => {
+            mistakes.add(word.span(), "a variable is `\"NAME=value\"`", None);
+            None
+        }
+    }
+}
+
+fn read_utf8(word: Word<'_>, mistakes: &mut Mistakes) -> Option<String> {
+    String::from_utf8(read_text(word, mistakes)?)
+        .map_err(|_| mistakes.add(word.span(), "this must be UTF-8", None))
+        .ok()
 }
 
 /// The one value after `word`.
@@ -223,7 +342,9 @@ pub(super) fn check_order(steps: &[Step], spans: &[Range<usize>], mistakes: &mut
             Act::Exec(_) | Act::ExpectEnd(_) if !login => {
                 Some("there is no `client login` above this")
             }
-            Act::ExpectOutput(_) if !exec => Some("there is no `client exec` above this"),
+            Act::ExpectOutput(_) if !exec => {
+                Some("there is no `client exec` or `client shell` above this")
+            }
             _ => None,
         };
         if let Some(message) = missing {
@@ -234,12 +355,85 @@ pub(super) fn check_order(steps: &[Step], spans: &[Range<usize>], mistakes: &mut
     }
 }
 
+/// What an act asks of a peer is said in the header, so that nobody who cannot do it is tried.
+pub(super) fn check_needs(
+    needs: &[Need],
+    steps: &[Step],
+    spans: &[Range<usize>],
+    mistakes: &mut Mistakes,
+) {
+    for (step, span) in steps.iter().zip(spans) {
+        let StepKind::Act(act) = &step.kind else {
+            continue;
+        };
+        for (name, need) in NEEDS {
+            if takes(act, need) && !needs.contains(&need) {
+                let help = format!("write `needs {name}` above");
+                mistakes.add(span.clone(), "not every peer can do this", Some(help));
+            }
+        }
+    }
+}
+
+/// Whether nobody can carry out the act who lacks this.
+fn takes(act: &Act, need: Need) -> bool {
+    match (need, act) {
+        (Need::RekeyLimit, Act::Rekeys(..))
+        | (Need::Password, Act::Login(LoginWith::Password | LoginWith::WrongPassword))
+        | (Need::SessionRequests, Act::ExpectOutput(ExpectedOutput::ExitSignal(_))) => true,
+        (Need::Multiplex, Act::Exec(exec)) => exec.channels > 1,
+        (Need::SessionRequests, Act::Exec(exec)) => {
+            exec.command.is_none() || exec.terminal || !exec.env.is_empty()
+        }
+        _ => false,
+    }
+}
+
+/// Whether the side that this is about is not ours: of acts, a server knows but when it rekeys.
+pub(super) fn concerns(act: &Act, subject: Subject) -> bool {
+    match act {
+        Act::Rekeys(Actor::Server, _) => subject != Subject::Client,
+        Act::Rekeys(Actor::Client, _) => subject != Subject::Server,
+        _ => matches!(subject, Subject::Client | Subject::Pair),
+    }
+}
+
+/// Beside a scripted endpoint, the subject is told everything before it connects, and is asked when
+/// the conversation is over.
+pub(super) fn check_place(steps: &[Step], spans: &[Range<usize>], mistakes: &mut Mistakes) {
+    let (mut exec, mut began, mut asked) = (false, false, false);
+    for (step, span) in steps.iter().zip(spans) {
+        let wrong = match &step.kind {
+            StepKind::Act(Act::ExpectOutput(_)) if !exec => {
+                Some("there is no `client exec` or `client shell` above this")
+            }
+            StepKind::Act(Act::ExpectOutput(_) | Act::ExpectEnd(_)) => {
+                asked = true;
+                None
+            }
+            StepKind::Act(_) if began => Some("this must be told before there is a connection"),
+            StepKind::Act(act) => {
+                exec |= matches!(act, Act::Exec(_));
+                None
+            }
+            _ if asked => Some("what the client reports is known after the last step"),
+            _ => {
+                began = true;
+                None
+            }
+        };
+        if let Some(message) = wrong {
+            mistakes.add(span.clone(), message, None);
+        }
+    }
+}
+
 impl Stream {
     /// The bytes it names. `%N` in quoted text is the number of the channel, from 1.
     #[must_use]
     pub fn bytes(&self, channel: usize) -> Vec<u8> {
         match self {
-            Self::Text(text) => replace_channel(text, channel),
+            Self::Text(text) => numbered(text, channel),
             Self::Seq(bytes) => seq(*bytes),
         }
     }
@@ -258,8 +452,9 @@ fn seq(bytes: usize) -> Vec<u8> {
     stream
 }
 
-/// Every `%N` by the channel's number.
-fn replace_channel(text: &[u8], channel: usize) -> Vec<u8> {
+/// Every `%N` by the channel's number, from 1.
+#[must_use]
+pub fn numbered(text: &[u8], channel: usize) -> Vec<u8> {
     let number = channel.to_string();
     let mut replaced = Vec::with_capacity(text.len());
     let mut rest = text;

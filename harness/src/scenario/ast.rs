@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::requirement::Level;
 
-/// A scenario file that parsed and checked.
+/// A scenario file that parsed and checked, with one value for each of its parameters.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// Area and name, equal to the path below the scenarios folder: `strict-kex/ignore-before-newkeys`.
+    /// Area and name, equal to the path below the scenarios folder:
+    /// `strict-kex/ignore-before-newkeys`; with parameters, their values follow:
+    /// `packet/padding@bytes=0,fill=zeros`.
     pub name: String,
     /// The comment at the top of the file, as one paragraph.
     pub title: String,
@@ -30,8 +34,23 @@ pub struct Scenario {
     pub text: String,
 }
 
+impl Scenario {
+    /// The name without the values of parameters: that of the file.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        file_name(&self.name)
+    }
+}
+
+/// The name of the file of a scenario of that name.
+#[must_use]
+pub fn file_name(scenario: &str) -> &str {
+    scenario.split('@').next().unwrap_or(scenario)
+}
+
 /// Who is tested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// A server; the scripted endpoint is the client.
     Server,
@@ -48,10 +67,16 @@ pub enum Subject {
 pub enum Need {
     /// Strict key exchange.
     StrictKex,
+    /// Curve25519 before every other key exchange.
+    PrefersCurve25519,
     /// Password authentication in the roles taking part.
     Password,
     /// Several sessions over one connection, as a client.
     Multiplex,
+    /// Sessions with a shell, a terminal, variables and the signal that ended them.
+    SessionRequests,
+    /// Key exchanges of its own after as many bytes or seconds as it is told.
+    RekeyLimit,
 }
 
 /// One line of the body.
@@ -74,8 +99,22 @@ pub enum StepKind {
     Expect(Expect),
     /// `< closed`: the subject must end the connection.
     Closed(Closed),
+    /// `hold`: what is sent from here on waits for [`Self::Release`], to leave as one segment.
+    Hold,
+    /// `release`.
+    Release,
+    /// `repeat 10`: the steps to the matching [`Self::End`], so often.
+    Repeat(u64),
+    /// `end` of a `repeat`.
+    End,
+    /// `pause 300ms`: nothing is sent and nothing is read.
+    Pause(Duration),
+    /// `quiet 300ms`: nothing but ambient messages may come.
+    Quiet(Quiet),
+    /// `rekeyed 2`: the subject must have begun so many key exchanges by itself, or do so now.
+    Rekeyed(u64),
     /// A whole well-behaved stretch of the protocol, in the scripted endpoint's role.
-    Prelude(Prelude),
+    Prelude(Prelude, Vec<FieldSetting>),
     /// An act of a whole client, or a demand on what it reported.
     Act(Act),
 }
@@ -111,19 +150,94 @@ pub enum Value {
     Names(Vec<String>),
     /// `#0102ff`: bytes as hex.
     Bytes(Vec<u8>),
+    /// `+1` or `-16`: so much more or less.
+    Offset(i64),
+    /// `20ms`.
+    Duration(Duration),
+    /// `$name`, `$name+1`: what an earlier line received, or what the endpoint knows.
+    Variable {
+        /// Which.
+        name: String,
+        /// So much more.
+        plus: i64,
+    },
+    /// `tag:0`: bits to flip on the wire.
+    Flips(Vec<Flip>),
+    /// `4:#ffffffff`: bytes to write over those of the payload from there on.
+    Patch(usize, Vec<u8>),
+}
+
+/// One bit of a packet on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flip {
+    /// Where the bit is.
+    pub part: PacketPart,
+    /// Which bit: in a number the one that is worth 2 to the power of this; elsewhere those of the
+    /// first byte come first.
+    pub bit: usize,
+}
+
+/// A part of a packet, in the order of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketPart {
+    /// `packet_length`.
+    Length,
+    /// `padding_length`.
+    PaddingLength,
+    /// The payload.
+    Payload,
+    /// The padding.
+    Padding,
+    /// The tag; there is none before NEWKEYS.
+    Tag,
 }
 
 /// What the subject must send.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expect {
     /// The alternatives, any of which satisfies the step (`a | b`).
-    pub alternatives: Vec<MessagePattern>,
+    pub alternatives: Vec<Alternative>,
     /// It may be missing.
     pub optional: bool,
     /// No ambient message may come first.
     pub strict: bool,
     /// How long to wait; the endpoint has a default.
     pub within: Option<Duration>,
+}
+
+/// One way to satisfy a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternative {
+    /// What happens.
+    pub what: Happening,
+    /// It is taken, but it is a deviation.
+    pub tolerated: bool,
+}
+
+/// What a subject can do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    /// It sends a message.
+    Message(MessagePattern),
+    /// It ends the connection, and with it the scenario.
+    Closed(Closed),
+    /// It says nothing of its own for so long.
+    Quiet(Duration),
+}
+
+/// How long a subject must be quiet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quiet {
+    /// So long.
+    pub lasts: Duration,
+    /// Not even ambient messages may come.
+    pub strict: bool,
+}
+
+impl Quiet {
+    /// How long, where a scenario does not say: enough for an answer over loopback, little enough
+    /// to be waited for in many cases.
+    pub const LASTS: Duration = Duration::from_millis(200);
 }
 
 /// A message and what its fields must be.
@@ -149,6 +263,8 @@ pub struct FieldPattern {
 pub enum FieldTest {
     /// `name=value`, or `name=a|b` for any of several.
     OneOf(Vec<Value>),
+    /// `name->variable`: it is kept under that name, whatever it is.
+    Bind(String),
     /// `name~value`: a name-list that has it, a text that contains it, or a glob for an ident.
     Contains(String),
 }
@@ -156,6 +272,8 @@ pub enum FieldTest {
 /// How the subject must end the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Closed {
+    /// It may end from here on, which ends the scenario well.
+    pub optional: bool,
     /// How long to wait.
     pub within: Option<Duration>,
     /// Disconnect reasons that satisfy fully; empty for any. A bare close also passes, with a note.
@@ -171,6 +289,8 @@ pub enum Prelude {
     Login,
     /// `session`: after a login, one session channel with a running command.
     Session,
+    /// `rekey`: after a handshake, another key exchange; we begin unless one has begun.
+    Rekey,
     /// `live`: a keepalive global request (before login: a service request) gets its single reply.
     Live,
 }
@@ -182,12 +302,33 @@ pub enum Act {
     Knows(Belief),
     /// `client login publickey|password|wrong-password`.
     Login(LoginWith),
-    /// `client exec "COMMAND" [stdin=...] [channels=N]`.
+    /// `client rekeys-after BYTES`, `server rekeys-every 1s`: when it begins key exchanges.
+    Rekeys(Actor, RekeyWhen),
+    /// `client exec "COMMAND"` or `client shell`, `[stdin=...] [channels=N] [env="NAME=VALUE"]
+    /// [terminal]`.
     Exec(ExecAct),
     /// `expect ...` about the end of the client.
     ExpectEnd(ExpectedEnd),
     /// `expect stdout ...`, about every exec of the line before.
     ExpectOutput(ExpectedOutput),
+}
+
+/// Whom an act is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The client.
+    Client,
+    /// The server.
+    Server,
+}
+
+/// When a side begins a key exchange of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RekeyWhen {
+    /// Whenever so many bytes went one way.
+    Bytes(u64),
+    /// Whenever the keys are so many seconds old.
+    Seconds(u32),
 }
 
 /// What a client believes of the server's host key.
@@ -215,10 +356,14 @@ pub enum LoginWith {
 /// Commands to run over one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecAct {
-    /// The command; `%N` is replaced by the channel's number, from 1.
-    pub command: String,
+    /// The command, or nothing for a shell; `%N` is replaced by the channel's number, from 1.
+    pub command: Option<String>,
     /// What to send.
     pub stdin: Option<Stream>,
+    /// Variables to ask for, as name and value.
+    pub env: Vec<(String, String)>,
+    /// Whether it has a terminal.
+    pub terminal: bool,
     /// On how many channels at once.
     pub channels: usize,
 }
@@ -252,4 +397,6 @@ pub enum ExpectedOutput {
     Stderr(Vec<u8>),
     /// `expect exit-status N`.
     ExitStatus(u32),
+    /// `expect exit-signal NAME`, without `SIG`.
+    ExitSignal(String),
 }

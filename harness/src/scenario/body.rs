@@ -1,40 +1,158 @@
 //! The lines of the scripted endpoint: `>`, `<`, `< closed` and the preludes.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::diagnostic::Mistakes;
 use super::lexer::{Line, Word};
-use super::verbs::{FieldSpec, Kind, Sender, VERBS, Verb};
-use super::{suggest, value};
+use super::verbs::{Carrier, FieldSpec, Kind, Sender, VERBS, Verb};
+use super::{names, suggest, value, verbs};
 use crate::scenario::{
-    Closed, Expect, FieldPattern, FieldSetting, FieldTest, MessagePattern, Prelude, Send, StepKind,
-    Subject,
+    Alternative, Closed, Expect, FieldPattern, FieldSetting, FieldTest, Happening, MessagePattern,
+    Prelude, Quiet, Send, Step, StepKind, Subject, Value,
 };
 
 /// The preludes by name.
-pub(super) const PRELUDES: [(&str, Prelude); 4] = [
+pub(super) const PRELUDES: [(&str, Prelude); 5] = [
     ("handshake", Prelude::Handshake),
+    ("rekey", Prelude::Rekey),
     ("login", Prelude::Login),
     ("session", Prelude::Session),
     ("live", Prelude::Live),
 ];
 
-/// What may stand on a `<` line beside the fields.
-const EXPECT_WORDS: [&str; 3] = ["optional", "strict", "within"];
+/// What an alternative begins with that is taken without being right.
+pub(super) const TOLERATED: &str = "tolerated";
 
-/// The prelude of that name.
-pub(super) fn prelude(word: &str) -> Option<StepKind> {
-    PRELUDES
-        .iter()
-        .find(|(name, _)| *name == word)
-        .map(|(_, prelude)| StepKind::Prelude(*prelude))
+/// What may stand on a `<` line beside the fields.
+pub(super) const EXPECT_WORDS: [&str; 3] = ["optional", "strict", "within"];
+
+/// The steps that need no arrow and are no prelude.
+pub(super) const PLAIN: [&str; 7] = [
+    "hold", "release", "pause", "quiet", "repeat", "end", "rekeyed",
+];
+
+/// Most rounds of a `repeat`; more would only take time.
+const ROUNDS_MAX: u64 = 100_000;
+
+/// A line that begins with one of [`PLAIN`].
+pub(super) fn plain(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKind> {
+    let (first, words) = line.words.split_first()?;
+    match (first.text, words) {
+        ("hold", []) => Some(StepKind::Hold),
+        ("release", []) => Some(StepKind::Release),
+        ("end", []) => Some(StepKind::End),
+        ("repeat", [times]) => read_times(*times, mistakes).map(StepKind::Repeat),
+        ("rekeyed", [times]) => read_times(*times, mistakes).map(StepKind::Rekeyed),
+        (word @ ("repeat" | "rekeyed"), _) => {
+            let message = format!("after `{word}` there must be one number");
+            mistakes.add(first.span(), message, Some(format!("`{word} 10`")));
+            None
+        }
+        ("pause", [lasts]) => read_duration(*lasts, mistakes).map(StepKind::Pause),
+        ("quiet", words) => read_quiet(words, mistakes).map(StepKind::Quiet),
+        ("pause", _) => {
+            let message = "after `pause` there must be a length of time";
+            mistakes.add(first.span(), message, Some("`pause 300ms`".to_owned()));
+            None
+        }
+        (_, [extra, ..]) => {
+            let message = format!("nothing may stand after `{}`", first.text);
+            mistakes.add(extra.span(), message, None);
+            None
+        }
+        _ => None,
+    }
 }
 
-/// A line that consists of its first word.
-pub(super) fn alone(line: &Line<'_>, mistakes: &mut Mistakes) {
-    if let Some(extra) = line.words.get(1) {
-        mistakes.add(extra.span(), "nothing may stand after a prelude", None);
+fn read_times(word: Word<'_>, mistakes: &mut Mistakes) -> Option<u64> {
+    let times = value::number(word.text).filter(|n| (1..=ROUNDS_MAX).contains(n));
+    if times.is_none() {
+        let message = format!("`{}` is not a number from 1 to {ROUNDS_MAX}", word.text);
+        mistakes.add(word.span(), message, None);
     }
+    times
+}
+
+fn read_quiet(words: &[Word<'_>], mistakes: &mut Mistakes) -> Option<Quiet> {
+    let mut quiet = Quiet {
+        lasts: Quiet::LASTS,
+        strict: false,
+    };
+    for word in words {
+        match word.text {
+            "strict" => quiet.strict = true,
+            _ => quiet.lasts = read_duration(*word, mistakes)?,
+        }
+    }
+    Some(quiet)
+}
+
+/// What can be said of a login, and of a session.
+const LOGIN_FIELDS: [(&str, Kind); 2] = [("with", Kind::Names), ("user", Kind::Text)];
+const SESSION_FIELDS: [(&str, Kind); 6] = [
+    ("with", Kind::Names),
+    ("user", Kind::Text),
+    ("command", Kind::Text),
+    ("sender", Kind::Uint32),
+    ("window", Kind::Uint32),
+    ("packet-max", Kind::Uint32),
+];
+
+/// The ways of a login that `with` can name.
+const METHODS: [&str; 2] = ["publickey", "password"];
+
+/// Whether a line that begins with this word is a prelude.
+pub(super) fn is_prelude(word: &str) -> bool {
+    PRELUDES.iter().any(|(name, _)| *name == word)
+}
+
+/// A line that begins with the name of a prelude.
+pub(super) fn prelude(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKind> {
+    let (first, words) = line.words.split_first()?;
+    let (_, prelude) = PRELUDES.iter().find(|(name, _)| *name == first.text)?;
+    let known: &[(&str, Kind)] = match prelude {
+        Prelude::Login => &LOGIN_FIELDS,
+        Prelude::Session => &SESSION_FIELDS,
+        Prelude::Handshake | Prelude::Rekey | Prelude::Live => &[],
+    };
+    let settings = words
+        .iter()
+        .filter_map(|word| read_prelude_setting(*word, first.text, known, mistakes));
+    Some(StepKind::Prelude(*prelude, settings.collect()))
+}
+
+fn read_prelude_setting(
+    word: Word<'_>,
+    prelude: &str,
+    known: &[(&str, Kind)],
+    mistakes: &mut Mistakes,
+) -> Option<FieldSetting> {
+    let cut = word.cut_at(&['=']);
+    let name = cut.map_or(word, |(name, ..)| name);
+    let found = known.iter().find(|(known, _)| *known == name.text);
+    let (Some((_, _, value)), Some((field, kind))) = (cut, found) else {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        let message = match found {
+            Some(_) => format!("`{}` needs a value", name.text),
+            None if known.is_empty() => format!("nothing may stand after `{prelude}`"),
+            None => format!("`{prelude}` has no field `{}`", name.text),
+        };
+        mistakes.add(name.span(), message, suggest::help(name.text, &names));
+        return None;
+    };
+    if *field == "with" {
+        for method in value.pieces(',') {
+            if !METHODS.contains(&method.text) {
+                let message = format!("nobody here logs in with `{}`", method.text);
+                mistakes.add(method.span(), message, suggest::help(method.text, &METHODS));
+            }
+        }
+    }
+    Some(FieldSetting {
+        name: (*field).to_owned(),
+        value: value::parse(value, *kind, mistakes)?,
+    })
 }
 
 /// A line that begins with an arrow.
@@ -50,7 +168,9 @@ pub(super) fn read(
             None
         }
         (">", [verb, fields @ ..]) => read_send(*verb, fields, mistakes),
-        (_, [closed, words @ ..]) if closed.text == "closed" => {
+        (_, [closed, words @ ..])
+            if closed.text == "closed" && words.iter().all(|word| word.text != "|") =>
+        {
             Some(StepKind::Closed(read_closed(words, mistakes)))
         }
         _ => Some(StepKind::Expect(read_expect(words, subject, mistakes))),
@@ -92,8 +212,15 @@ fn find_field(
     if field.is_none() {
         let mut known: Vec<&str> = verb.fields.iter().map(|field| field.name).collect();
         known.extend(more);
+        let all = verb
+            .all_fields()
+            .map(|field| field.name)
+            .chain(more.iter().copied());
+        let help = suggest::nearest(word.text, all)
+            .map(|meant| format!("did you mean `{meant}`?"))
+            .or_else(|| suggest::help(word.text, &known));
         let message = format!("`{}` has no field `{}`", verb.name, word.text);
-        mistakes.add(word.span(), message, suggest::help(word.text, &known));
+        mistakes.add(word.span(), message, help);
     }
     field
 }
@@ -150,6 +277,11 @@ fn read_setting(
             return None;
         }
     };
+    if field.name == verbs::ALL {
+        let message = "`all` is what must have come; what is sent is `data`, `size` or `total`";
+        mistakes.add(word.span(), message, None);
+        return None;
+    }
     let value = value::parse(value, field.kind, mistakes)?;
     Some(FieldSetting {
         name: field.name.to_owned(),
@@ -165,18 +297,47 @@ fn read_expect(words: &[Word<'_>], subject: Option<Subject>, mistakes: &mut Mist
         within: None,
     };
     for alternative in words.split(|word| word.text == "|") {
-        if let [verb, words @ ..] = alternative {
-            let pattern = read_pattern(*verb, words, subject, &mut expect, mistakes);
-            expect.alternatives.extend(pattern);
+        let (tolerated, rest) = match alternative {
+            [first, rest @ ..] if first.text == TOLERATED => (true, rest),
+            _ => (false, alternative),
+        };
+        if let [first, words @ ..] = rest {
+            let what = read_happening(*first, words, subject, &mut expect, mistakes);
+            let what = what.map(|what| Alternative { what, tolerated });
+            expect.alternatives.extend(what);
         } else {
             let at = words
                 .iter()
-                .find(|word| word.text == "|")
+                .find(|word| word.text == "|" || word.text == TOLERATED)
                 .map_or(0..0, Word::span);
             mistakes.add(at, "on each side of `|` there must be a verb", None);
         }
     }
+    if let [
+        Alternative {
+            tolerated: true, ..
+        },
+    ] = expect.alternatives.as_slice()
+    {
+        let at = words.first().map_or(0..0, Word::span);
+        let message = "what is tolerated needs something beside it that is right";
+        mistakes.add(at, message, None);
+    }
     expect
+}
+
+fn read_happening(
+    first: Word<'_>,
+    words: &[Word<'_>],
+    subject: Option<Subject>,
+    expect: &mut Expect,
+    mistakes: &mut Mistakes,
+) -> Option<Happening> {
+    match first.text {
+        "closed" => Some(Happening::Closed(read_closed(words, mistakes))),
+        "quiet" => read_quiet(words, mistakes).map(|quiet| Happening::Quiet(quiet.lasts)),
+        _ => read_pattern(first, words, subject, expect, mistakes).map(Happening::Message),
+    }
 }
 
 fn read_pattern(
@@ -186,11 +347,16 @@ fn read_pattern(
     expect: &mut Expect,
     mistakes: &mut Mistakes,
 ) -> Option<MessagePattern> {
-    if word.text == "closed" {
-        mistakes.add(word.span(), "`closed` must stand alone on its line", None);
+    let verb = find_verb(word, &["closed", "quiet", TOLERATED], mistakes)?;
+    if verb.carrier == Carrier::Stream {
+        let message = format!("`{}` is what we do; it cannot be waited for", verb.name);
+        mistakes.add(
+            word.span(),
+            message,
+            Some("`closed`, or a message".to_owned()),
+        );
         return None;
     }
-    let verb = find_verb(word, &["closed"], mistakes)?;
     check_sender(verb, word, subject, mistakes);
     let mut fields = Vec::new();
     for (index, &word) in words.iter().enumerate() {
@@ -239,7 +405,7 @@ fn read_modifier(word: Word<'_>, expect: &mut Expect, mistakes: &mut Mistakes) -
         "strict" => expect.strict = true,
         _ => match word.cut_at(&['=']) {
             Some((name, _, value)) if name.text == "within" => {
-                expect.within = read_within(value, mistakes);
+                expect.within = read_duration(value, mistakes);
             }
             _ => return false,
         },
@@ -247,7 +413,7 @@ fn read_modifier(word: Word<'_>, expect: &mut Expect, mistakes: &mut Mistakes) -
     true
 }
 
-fn read_within(value: Word<'_>, mistakes: &mut Mistakes) -> Option<Duration> {
+fn read_duration(value: Word<'_>, mistakes: &mut Mistakes) -> Option<Duration> {
     let within = value::duration(value.text);
     if within.is_none() {
         let help = Some("such as `500ms`, `2s` or `1m`".to_owned());
@@ -266,6 +432,9 @@ fn read_test(
     first: bool,
     mistakes: &mut Mistakes,
 ) -> Option<FieldPattern> {
+    if let Some((name, variable)) = word.cut_arrow() {
+        return read_binding(verb, name, variable, mistakes);
+    }
     let (name, separator, value) = match (word.cut_at(&['=', '~']), verb.unnamed_field()) {
         (Some(cut), _) if verb.field(cut.0.text).is_some() => cut,
         (_, Some(field)) if first => {
@@ -287,7 +456,7 @@ fn read_test(
         }
     };
     let field = find_field(verb, name, &EXPECT_WORDS, mistakes)?;
-    if !field.kind.is_on_the_wire() {
+    if !verb.can_expect(field) {
         let message = format!(
             "`{}` says how we make a message; it cannot be seen",
             field.name
@@ -304,6 +473,108 @@ fn read_test(
         name: field.name.to_owned(),
         test,
     })
+}
+
+/// `field->variable`.
+fn read_binding(
+    verb: &Verb,
+    name: Word<'_>,
+    variable: Word<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<FieldPattern> {
+    let field = find_field(verb, name, &EXPECT_WORDS, mistakes)?;
+    if !field.kind.is_on_the_wire() {
+        let message = format!("`{}` cannot be seen, and so cannot be kept", field.name);
+        mistakes.add(name.span(), message, None);
+        return None;
+    }
+    if names::leading(variable.text) != variable.text || variable.text.is_empty() {
+        let message = format!("`{}` is not a name: {}", variable.text, names::RULE);
+        mistakes.add(variable.span(), message, None);
+        return None;
+    }
+    if KNOWN.contains(&variable.text) {
+        let message = format!("`${}` has its own meaning", variable.text);
+        mistakes.add(
+            variable.span(),
+            message,
+            Some("choose another name".to_owned()),
+        );
+        return None;
+    }
+    Some(FieldPattern {
+        name: field.name.to_owned(),
+        test: FieldTest::Bind(variable.text.to_owned()),
+    })
+}
+
+/// The variables that need no line to receive them.
+pub(super) const KNOWN: [&str; 4] = ["last", "packet-max", "round", "window"];
+
+/// What a variable refers to must have been received above it.
+pub(super) fn check_variables(steps: &[Step], spans: &[Range<usize>], mistakes: &mut Mistakes) {
+    let mut bound: Vec<&str> = KNOWN.to_vec();
+    let mut depth = 0_usize;
+    for (step, span) in steps.iter().zip(spans) {
+        match &step.kind {
+            StepKind::Repeat(_) => depth += 1,
+            StepKind::End => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        for name in uses(&step.kind) {
+            if !bound.contains(&name) {
+                let message = format!("nothing above this line gives `${name}` a value");
+                let help = suggest::help(name, &bound);
+                mistakes.add(span.clone(), message, help);
+            } else if name == "round" && depth == 0 {
+                mistakes.add(
+                    span.clone(),
+                    "`$round` counts the rounds of a `repeat`",
+                    None,
+                );
+            }
+        }
+        bound.extend(binds(&step.kind));
+    }
+}
+
+fn patterns(kind: &StepKind) -> impl Iterator<Item = &FieldPattern> {
+    let alternatives: &[Alternative] = match kind {
+        StepKind::Expect(expect) => &expect.alternatives,
+        _ => &[],
+    };
+    alternatives
+        .iter()
+        .flat_map(|alternative| match &alternative.what {
+            Happening::Message(pattern) => pattern.fields.as_slice(),
+            _ => &[],
+        })
+}
+
+fn binds(kind: &StepKind) -> impl Iterator<Item = &str> {
+    patterns(kind).filter_map(|field| match &field.test {
+        FieldTest::Bind(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+fn uses(kind: &StepKind) -> Vec<&str> {
+    let sent: &[FieldSetting] = match kind {
+        StepKind::Send(send) => &send.fields,
+        StepKind::Prelude(_, settings) => settings,
+        _ => &[],
+    };
+    let wanted = patterns(kind).flat_map(|field| match &field.test {
+        FieldTest::OneOf(values) => values.as_slice(),
+        _ => &[],
+    });
+    let values = sent.iter().map(|field| &field.value).chain(wanted);
+    values
+        .filter_map(|value| match value {
+            Value::Variable { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn read_one_of(kind: Kind, value: Word<'_>, mistakes: &mut Mistakes) -> Option<FieldTest> {
@@ -339,24 +610,26 @@ fn text_of(word: Word<'_>, mistakes: &mut Mistakes) -> Option<String> {
 
 fn read_closed(words: &[Word<'_>], mistakes: &mut Mistakes) -> Closed {
     let mut closed = Closed {
+        optional: false,
         within: None,
         reasons: Vec::new(),
     };
     for word in words {
         match word.cut_at(&['=']) {
             Some((name, _, value)) if name.text == "within" => {
-                closed.within = read_within(value, mistakes);
+                closed.within = read_duration(value, mistakes);
             }
             Some((name, _, value)) if name.text == "reason" => {
                 closed.reasons = read_reasons(value, mistakes);
             }
+            None if word.text == "optional" => closed.optional = true,
             cut => {
                 let name = cut.map_or(*word, |(name, ..)| name);
                 let message = format!("`closed` has no field `{}`", name.text);
                 mistakes.add(
                     name.span(),
                     message,
-                    suggest::help(name.text, &["within", "reason"]),
+                    suggest::help(name.text, &["within", "reason", "optional"]),
                 );
             }
         }

@@ -105,6 +105,38 @@ impl Mistakes {
         });
     }
 
+    /// Takes in the mistakes of a variant of the file, each at the place that `origin` says. What
+    /// an earlier variant was refused for at the same place would be said again and again.
+    pub(super) fn add_variant(
+        &mut self,
+        variant: Self,
+        origin: impl Fn(&Range<usize>) -> Range<usize>,
+    ) {
+        let known = self.0.len();
+        for mistake in variant.0 {
+            let at = origin(&mistake.at);
+            if !self.0.iter().take(known).any(|earlier| earlier.at == at) {
+                self.0.push(Mistake { at, ..mistake });
+            }
+        }
+    }
+
+    /// The mistakes of a text that was included at `at`, each with its line there.
+    pub(super) fn add_included(
+        &mut self,
+        included: Self,
+        name: &str,
+        text: &str,
+        at: &Range<usize>,
+    ) {
+        for mistake in included.0 {
+            let before = text.get(..mistake.at.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let message = format!("{name}, line {line}: {}", mistake.message);
+            self.add(at.clone(), message, mistake.help);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

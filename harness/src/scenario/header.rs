@@ -25,10 +25,13 @@ const SUBJECTS: [(&str, Subject); 4] = [
     ("pair", Subject::Pair),
 ];
 
-const NEEDS: [(&str, Need); 3] = [
+pub(super) const NEEDS: [(&str, Need); 6] = [
     ("strict-kex", Need::StrictKex),
+    ("prefers-curve25519", Need::PrefersCurve25519),
     ("password", Need::Password),
     ("multiplex", Need::Multiplex),
+    ("session-requests", Need::SessionRequests),
+    ("rekey-limit", Need::RekeyLimit),
 ];
 
 const LEVELS: [(&str, Level); 4] = [

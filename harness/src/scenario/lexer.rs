@@ -42,6 +42,13 @@ impl Word<'_> {
         Some((head, separator, tail))
     }
 
+    /// Cuts at the first unquoted `->`: what is before and what is after.
+    pub(super) fn cut_arrow(self) -> Option<(Self, Self)> {
+        let (head, _, tail) = self.cut_at(&['>'])?;
+        let name = head.text.strip_suffix('-')?;
+        Some((head.split_at(name.len()).0, tail))
+    }
+
     /// The pieces between unquoted `separator`s, at least one.
     pub(super) fn pieces(self, separator: char) -> Vec<Self> {
         let mut pieces = Vec::new();
@@ -108,13 +115,17 @@ fn cut_line<'a>(number: usize, line: &'a str, at: usize, mistakes: &mut Mistakes
             comment = Some(after);
             break;
         }
-        let bytes = unquoted(rest)
-            .find(|(_, c)| c.is_whitespace())
-            .map_or(rest.len(), |(i, _)| i);
+        let has_braces = words
+            .first()
+            .is_some_and(|word| word.text == super::expand::PARAM);
+        let bytes = word_end(rest, has_braces);
         let word = Word {
             text: &rest[..bytes],
             at: at + start,
         };
+        if has_braces && word.text.contains('{') && !word.text.ends_with('}') {
+            mistakes.add(word.span(), "this brace is never closed", None);
+        }
         if let Some(quote) = word.open_quote() {
             mistakes.add(
                 word.at + quote..word.span().end,
@@ -135,6 +146,21 @@ fn cut_line<'a>(number: usize, line: &'a str, at: usize, mistakes: &mut Mistakes
         comment,
         source,
     }
+}
+
+/// Where the first word of a text ends. Between braces there may be blanks, where they mean
+/// anything.
+fn word_end(text: &str, has_braces: bool) -> usize {
+    let mut depth = 0_usize;
+    for (index, c) in unquoted(text) {
+        match c {
+            '{' if has_braces => depth += 1,
+            '}' if has_braces => depth = depth.saturating_sub(1),
+            _ if c.is_whitespace() && depth == 0 => return index,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// The characters outside quotes, with their byte offsets. The quotes themselves are left out.
@@ -173,6 +199,14 @@ mod tests {
             [">", "raw", "payload=#0102"]
         );
         assert_eq!(words("a \"b # c\\\" d\" e"), ["a", "\"b # c\\\" d\"", "e"]);
+    }
+
+    #[test]
+    fn braces_hold_words_together_in_parameters_alone() {
+        assert_eq!(
+            words("param b x={> a \"}\" c} y\n> a={b c}"),
+            ["param", "b", "x={> a \"}\" c}", "y", ">", "a={b", "c}"]
+        );
     }
 
     #[test]

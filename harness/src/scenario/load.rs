@@ -13,7 +13,8 @@ const EXTENSION: &str = "scn";
 
 /// Reads every `*.scn` below `folder`, in the order of their names.
 ///
-/// A scenario's name must be its path below the folder without the extension.
+/// The name in a file must be its path below the folder without the extension; a file with
+/// parameters is several scenarios.
 ///
 /// # Errors
 /// Every mistake of every file, so that one run shows them all.
@@ -22,15 +23,13 @@ pub fn load_dir(
     catalogue: &Catalogue,
 ) -> Result<Vec<Arc<Scenario>>, ScenarioErrors> {
     let mut errors = Vec::new();
-    let mut paths = Vec::new();
-    collect(folder, &mut paths, &mut errors);
-    paths.sort();
+    let paths = found(folder, &mut errors);
 
     let mut scenarios = Vec::new();
     for path in paths {
         match std::fs::read(&path) {
             Ok(bytes) => match parse(&path, &name_below(folder, &path), &bytes, catalogue) {
-                Ok(scenario) => scenarios.push(Arc::new(scenario)),
+                Ok(variants) => scenarios.extend(variants.into_iter().map(Arc::new)),
                 Err(mistakes) => errors.extend(mistakes.0),
             },
             Err(error) => errors.push(unreadable(&path, &error)),
@@ -41,6 +40,27 @@ pub fn load_dir(
     } else {
         Err(ScenarioErrors(errors))
     }
+}
+
+/// The scenario files below `folder`, in the order of their names.
+///
+/// # Errors
+/// Every folder that cannot be read.
+pub fn scenario_files(folder: &Path) -> Result<Vec<PathBuf>, ScenarioErrors> {
+    let mut errors = Vec::new();
+    let paths = found(folder, &mut errors);
+    if errors.is_empty() {
+        Ok(paths)
+    } else {
+        Err(ScenarioErrors(errors))
+    }
+}
+
+fn found(folder: &Path, errors: &mut Vec<ScenarioError>) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    collect(folder, &mut paths, errors);
+    paths.sort();
+    paths
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>, errors: &mut Vec<ScenarioError>) {

@@ -1,16 +1,18 @@
 //! A file into a [`Scenario`], or into all of its mistakes.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::Mistakes;
+use super::expand::{self, expand};
 use super::header::{self, Header};
-use super::lexer::{self, Line};
-use super::{acts, body, suggest};
+use super::lexer::{self, Line, Word};
+use super::{acts, body, names, suggest};
 use crate::requirement::{Catalogue, Level};
 use crate::scenario::{Scenario, ScenarioErrors, Step, StepKind, Subject};
 
-/// Reads one file. `name` is what the path says it must be called.
+/// Reads one file, which is one scenario for each combination of its parameters. `name` is what the
+/// path says it must be called.
 ///
 /// # Errors
 /// Every mistake of the file: the lexer, the lines and the checks all go on after one.
@@ -19,7 +21,7 @@ pub fn parse(
     name: &str,
     bytes: &[u8],
     catalogue: &Catalogue,
-) -> Result<Scenario, ScenarioErrors> {
+) -> Result<Vec<Scenario>, ScenarioErrors> {
     let text = String::from_utf8_lossy(bytes);
     let mut mistakes = Mistakes::default();
     if let Err(error) = std::str::from_utf8(bytes) {
@@ -27,16 +29,28 @@ pub fn parse(
         let at = error.valid_up_to();
         mistakes.add(at..at, "this is not UTF-8", None);
     }
-    let scenario = Reader::default()
-        .read(&text, catalogue, &mut mistakes)
-        .finish(name, &mut mistakes);
-    match scenario {
-        Some(scenario) if mistakes.is_empty() => Ok(Scenario {
+    let mut scenarios = Vec::new();
+    for variant in expand(&text, &mut mistakes) {
+        let mut of_variant = Mistakes::default();
+        let reader = Reader {
+            folder: folder_of(path, name),
+            ..Reader::default()
+        };
+        let scenario = reader
+            .read(&variant.text, catalogue, &mut of_variant)
+            .finish(name, &mut of_variant);
+        mistakes.add_variant(of_variant, |range| variant.origin(range));
+        scenarios.extend(scenario.map(|scenario| Scenario {
+            name: scenario.name + &variant.suffix,
             path: path.to_owned(),
-            text: text.into_owned(),
+            text: text.to_string(),
             ..scenario
-        }),
-        _ => Err(ScenarioErrors(mistakes.in_file(path, &text))),
+        }));
+    }
+    if mistakes.is_empty() {
+        Ok(scenarios)
+    } else {
+        Err(ScenarioErrors(mistakes.in_file(path, &text)))
     }
 }
 
@@ -51,6 +65,22 @@ struct Reader {
     level: Option<Level>,
     consequence: Option<String>,
     began: bool,
+    /// Where all scenarios are, for what is included.
+    folder: PathBuf,
+    /// The file that is being included.
+    including: Option<String>,
+}
+
+/// The word of a line that stands for the lines of another file.
+pub(super) const INCLUDE: &str = "include";
+
+/// The extension of files that are included.
+const INCLUDED: &str = "steps";
+
+/// The folder of all scenarios, of which `name` says how far the file at `path` is below it.
+fn folder_of(path: &Path, name: &str) -> PathBuf {
+    let depth = name.split('/').count();
+    path.ancestors().nth(depth).unwrap_or(path).to_owned()
 }
 
 impl Reader {
@@ -87,7 +117,14 @@ impl Reader {
         let Some(first) = line.words.first() else {
             return;
         };
+        if first.text == INCLUDE {
+            return self.include(line, catalogue, mistakes);
+        }
         if header::WORDS.contains(&first.text) {
+            if self.including.is_some() {
+                let message = "a header line belongs to a scenario, and this is included in many";
+                return mistakes.add(first.span(), message, None);
+            }
             if !self.steps.is_empty() {
                 mistakes.add(
                     first.span(),
@@ -100,14 +137,10 @@ impl Reader {
         }
         let kind = match first.text {
             ">" | "<" => body::read(line, self.header.subject, mistakes),
-            "client" | "expect" => acts::read(line, mistakes),
-            word => match body::prelude(word) {
-                Some(prelude) => {
-                    body::alone(line, mistakes);
-                    Some(prelude)
-                }
-                None => return refuse(line, mistakes),
-            },
+            word if acts::ACTORS.contains(&word) => acts::read(line, mistakes),
+            word if body::PLAIN.contains(&word) => body::plain(line, mistakes),
+            word if body::is_prelude(word) => body::prelude(line, mistakes),
+            _ => return refuse(line, mistakes),
         };
         if let Some(kind) = kind {
             self.spans.push(first.at..first.at + line.source.len());
@@ -117,6 +150,47 @@ impl Reader {
                 kind,
             });
         }
+    }
+
+    /// `include common/name`: the steps of a file, each at the place of this line.
+    fn include(&mut self, line: &Line<'_>, catalogue: &Catalogue, mistakes: &mut Mistakes) {
+        let [first, name] = line.words.as_slice() else {
+            let at = line.words.first().map_or(0..0, Word::span);
+            let help = Some("`include common/name`".to_owned());
+            return mistakes.add(at, "after `include` there must be one name", help);
+        };
+        let is_plain = |part: &str| names::is_label(part);
+        if self.including.is_some() || !name.text.split('/').all(is_plain) {
+            let message = match self.including {
+                Some(_) => "what is included cannot include in turn".to_owned(),
+                None => format!("`{}` is not the name of a file to include", name.text),
+            };
+            return mistakes.add(name.span(), message, None);
+        }
+        let file = format!("{}.{INCLUDED}", name.text);
+        let text = match std::fs::read_to_string(self.folder.join(&file)) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", self.folder.join(&file).display());
+                return mistakes.add(name.span(), message, None);
+            }
+        };
+        let at = first.at..name.span().end;
+        let known = self.steps.len();
+        let mut inside = Mistakes::default();
+        self.including = Some(name.text.to_owned());
+        for line in lexer::lines(&text, &mut inside) {
+            if !line.words.is_empty() {
+                self.read_line(&line, catalogue, &mut inside);
+            }
+        }
+        self.including = None;
+        mistakes.add_included(inside, &file, &text, &at);
+        for step in self.steps.iter_mut().skip(known) {
+            step.line = line.number;
+        }
+        self.spans.truncate(known);
+        self.spans.resize(self.steps.len(), at);
     }
 
     fn finish(self, name: &str, mistakes: &mut Mistakes) -> Option<Scenario> {
@@ -139,6 +213,7 @@ impl Reader {
         }
         let subject = self.header.subject?;
         check_kinds(subject, &self.steps, &self.spans, mistakes);
+        acts::check_needs(&self.header.needs, &self.steps, &self.spans, mistakes);
         Some(Scenario {
             name: called,
             title: self.title.join(" ").trim().to_owned(),
@@ -157,23 +232,75 @@ impl Reader {
 /// Acts belong to pairs, and everything else to the scripted endpoint.
 fn check_kinds(subject: Subject, steps: &[Step], spans: &[Range<usize>], mistakes: &mut Mistakes) {
     for (step, span) in steps.iter().zip(spans) {
-        let is_act = matches!(step.kind, StepKind::Act(_));
-        match (subject, is_act) {
-            (Subject::Pair, false) => {
+        let act = match &step.kind {
+            StepKind::Act(act) => Some(act),
+            _ => None,
+        };
+        match (subject, act) {
+            (Subject::Pair, None) => {
                 let message = "a pair has no scripted endpoint that could do this";
                 let help =
                     Some("name a `client`, a `server` or `either` as the subject".to_owned());
                 mistakes.add(span.clone(), message, help);
             }
-            (Subject::Server | Subject::Client | Subject::Either, true) => {
-                let message = "only a pair has a whole client to act";
-                mistakes.add(span.clone(), message, Some("`subject pair`".to_owned()));
+            (_, Some(act)) if !acts::concerns(act, subject) => {
+                let message = "on this side is the scripted endpoint, and nobody to act";
+                let help = "name another subject, or `pair`".to_owned();
+                mistakes.add(span.clone(), message, Some(help));
             }
             _ => {}
         }
     }
-    if subject == Subject::Pair {
-        acts::check_order(steps, spans, mistakes);
+    check_held(steps, spans, mistakes);
+    check_repeats(steps, spans, mistakes);
+    body::check_variables(steps, spans, mistakes);
+    match subject {
+        Subject::Pair => acts::check_order(steps, spans, mistakes),
+        Subject::Client | Subject::Server | Subject::Either => {
+            acts::check_place(steps, spans, mistakes);
+        }
+    }
+}
+
+/// Each `repeat` has its `end`.
+fn check_repeats(steps: &[Step], spans: &[Range<usize>], mistakes: &mut Mistakes) {
+    let mut open: Vec<&Range<usize>> = Vec::new();
+    for (step, span) in steps.iter().zip(spans) {
+        match step.kind {
+            StepKind::Repeat(_) => open.push(span),
+            StepKind::End if open.pop().is_none() => {
+                mistakes.add(span.clone(), "there is no `repeat` above this", None);
+            }
+            _ => {}
+        }
+    }
+    for span in open {
+        mistakes.add(span.clone(), "there is no `end` below this", None);
+    }
+}
+
+/// What is held back must leave, and what waits for an answer cannot be held back.
+fn check_held(steps: &[Step], spans: &[Range<usize>], mistakes: &mut Mistakes) {
+    let mut held: Option<&Range<usize>> = None;
+    for (step, span) in steps.iter().zip(spans) {
+        match (&step.kind, held) {
+            (StepKind::Hold, None) => held = Some(span),
+            (StepKind::Release, Some(_)) => held = None,
+            (StepKind::Hold, Some(_)) => {
+                mistakes.add(span.clone(), "it is held back already", None);
+            }
+            (StepKind::Release, None) => {
+                mistakes.add(span.clone(), "there is no `hold` above this", None);
+            }
+            (StepKind::Prelude(..), Some(_)) => {
+                let message = "this would wait for answers to what is held back";
+                mistakes.add(span.clone(), message, Some("`release` first".to_owned()));
+            }
+            _ => {}
+        }
+    }
+    if let Some(span) = held {
+        mistakes.add(span.clone(), "there is no `release` below this", None);
     }
 }
 
@@ -181,9 +308,11 @@ fn refuse(line: &Line<'_>, mistakes: &mut Mistakes) {
     let Some(first) = line.words.first() else {
         return;
     };
-    let mut known = vec![">", "<", "client", "expect"];
+    let mut known = vec![">", "<", expand::PARAM, INCLUDE];
+    known.extend(acts::ACTORS);
     known.extend(header::WORDS);
     known.extend(body::PRELUDES.map(|(name, _)| name));
+    known.extend(body::PLAIN);
     let help = if first.text.starts_with(['>', '<']) {
         Some("after the arrow there must be a space".to_owned())
     } else {

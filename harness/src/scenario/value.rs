@@ -3,38 +3,46 @@
 use std::time::Duration;
 
 use super::diagnostic::Mistakes;
+use super::expand::reference;
 use super::lexer::Word;
-use super::suggest;
-use super::verbs::Kind;
-use crate::scenario::{Stream, Value};
+use super::verbs::{Kind, PARTS};
+use super::{bytes, suggest};
+use crate::scenario::{Flip, Stream, Value};
 
 /// The value of a field of that kind.
 pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Option<Value> {
+    if word.text.starts_with('$') {
+        return variable(word, kind, mistakes);
+    }
     let before = mistakes.len();
     let value = match kind {
-        Kind::Line => text(word, mistakes).map(Value::Text),
+        Kind::Line => text_or_pieces(word, mistakes).map(Value::Text),
         Kind::Text => hex(word, mistakes)
             .map(Value::Bytes)
-            .or_else(|| text(word, mistakes).map(Value::Text)),
-        Kind::Blob | Kind::Rest => hex(word, mistakes)
-            .or_else(|| quoted(word, mistakes))
-            .map(Value::Bytes),
-        Kind::Fixed(bytes) => hex(word, mistakes)
+            .or_else(|| text_or_pieces(word, mistakes).map(Value::Text)),
+        Kind::Blob | Kind::Rest | Kind::Extra => pieces(word, mistakes).map(Value::Bytes),
+        Kind::Fixed(bytes) => pieces(word, mistakes)
             .filter(|v| v.len() == bytes)
             .map(Value::Bytes),
         Kind::Boolean => match word.text {
             "yes" => Some(Value::Flag(true)),
             "no" => Some(Value::Flag(false)),
-            _ => None,
+            _ => up_to(word, u8::MAX.into()),
         },
-        Kind::SequenceNumber if word.text == "last" => Some(Value::Text(b"last".to_vec())),
-        Kind::Uint32 | Kind::SequenceNumber => number(word.text)
-            .filter(|n| u32::try_from(*n).is_ok())
-            .map(Value::Number),
-        Kind::PaddingBytes => number(word.text)
-            .filter(|n| u8::try_from(*n).is_ok())
-            .map(Value::Number),
-        Kind::Names => names(word, mistakes).map(Value::Names),
+        Kind::SequenceNumber if word.text.starts_with("last") => {
+            plus(word.text.trim_start_matches("last")).map(|plus| Value::Variable {
+                name: "last".to_owned(),
+                plus,
+            })
+        }
+        Kind::Uint32 | Kind::SequenceNumber => up_to(word, u32::MAX),
+        Kind::Byte => up_to(word, u8::MAX.into()),
+        Kind::Count(max) => up_to(word, max),
+        Kind::Numbering | Kind::Ends => offset(word.text).or_else(|| up_to(word, u32::MAX)),
+        Kind::Duration => duration(word.text).map(Value::Duration),
+        Kind::Flips => flips(word, mistakes),
+        Kind::Patch => patch(word, mistakes),
+        Kind::Names => names(word, mistakes),
         Kind::Choice(words) => words
             .contains(&word.text)
             .then(|| Value::Text(word.text.as_bytes().to_vec())),
@@ -44,6 +52,43 @@ pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Opti
         refuse(word, kind, mistakes);
     }
     value
+}
+
+/// `$name`, and where it is a number `$name+1` and `$name-1`.
+fn variable(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Option<Value> {
+    let is_number = matches!(
+        kind,
+        Kind::Uint32 | Kind::SequenceNumber | Kind::Byte | Kind::Count(_) | Kind::Ends
+    );
+    let is_bytes = matches!(
+        kind,
+        Kind::Text | Kind::Blob | Kind::Rest | Kind::Fixed(_) | Kind::Names | Kind::Boolean
+    );
+    let value = reference(word.text).and_then(|(name, len)| {
+        let plus = plus(word.text.get(len..)?)?;
+        (is_number || (is_bytes && plus == 0)).then(|| Value::Variable {
+            name: name.to_owned(),
+            plus,
+        })
+    });
+    if value.is_none() {
+        let message = format!(
+            "`{}` is neither a variable nor {}",
+            word.text,
+            kind.notation()
+        );
+        mistakes.add(word.span(), message, None);
+    }
+    value
+}
+
+/// Nothing, `+1`, `-16`.
+fn plus(text: &str) -> Option<i64> {
+    match offset(text) {
+        _ if text.is_empty() => Some(0),
+        Some(Value::Offset(plus)) => Some(plus),
+        _ => None,
+    }
 }
 
 fn refuse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) {
@@ -102,6 +147,18 @@ pub(super) fn quoted(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>>
                 return None;
             }
             '\\' => bytes.push(escape(at, &mut chars, mistakes)?),
+            '$' if inner
+                .get(index..)
+                .is_some_and(|rest| reference(rest).is_some()) =>
+            {
+                let help = "`param` lines name the parameters; `\\$` is a dollar";
+                mistakes.add(
+                    at..at + 1,
+                    "there is no parameter of this name",
+                    Some(help.to_owned()),
+                );
+                return None;
+            }
             _ => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
@@ -117,6 +174,7 @@ fn escape(at: usize, chars: &mut std::str::CharIndices<'_>, mistakes: &mut Mista
         Some('t') => Some(b'\t'),
         Some('\\') => Some(b'\\'),
         Some('"') => Some(b'"'),
+        Some('$') => Some(b'$'),
         Some('x') => chars
             .as_str()
             .get(..2)
@@ -124,7 +182,7 @@ fn escape(at: usize, chars: &mut std::str::CharIndices<'_>, mistakes: &mut Mista
         _ => None,
     };
     if byte.is_none() {
-        let help = "write `\\n`, `\\r`, `\\t`, `\\\\`, `\\\"`, or `\\x` and two hex digits";
+        let help = "write `\\n`, `\\r`, `\\t`, `\\\\`, `\\\"`, `\\$`, or `\\x` and two hex digits";
         mistakes.add(
             at..at + 1,
             "this escape is not known",
@@ -137,7 +195,7 @@ fn escape(at: usize, chars: &mut std::str::CharIndices<'_>, mistakes: &mut Mista
 }
 
 /// `#` and pairs of hex digits; `None` without a mistake for a word without `#`.
-fn hex(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
+pub(super) fn hex(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
     let digits = word.text.strip_prefix('#')?.as_bytes();
     let pairs = digits.chunks(2).map(|pair| {
         let pair = std::str::from_utf8(pair).ok().filter(|p| p.len() == 2)?;
@@ -157,12 +215,68 @@ fn hex(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
 }
 
 /// Names with commas between; `""` for none. Odd names are not refused: somebody may want them.
-fn names(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
-    let list = String::from_utf8(text(word, mistakes)?).ok()?;
+fn names(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Value> {
+    let list = match String::from_utf8(text_or_pieces(word, mistakes)?) {
+        Ok(list) => list,
+        Err(error) => return Some(Value::Bytes(error.into_bytes())),
+    };
     if list.is_empty() {
-        return Some(Vec::new());
+        return Some(Value::Names(Vec::new()));
     }
-    Some(list.split(',').map(str::to_owned).collect())
+    Some(Value::Names(list.split(',').map(str::to_owned).collect()))
+}
+
+/// Bytes that must be made of pieces.
+fn pieces(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
+    bytes::is_made_of_pieces(word)
+        .then(|| bytes::parse(word, mistakes))
+        .flatten()
+}
+
+/// Text that may also be a bare word.
+fn text_or_pieces(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
+    if bytes::is_made_of_pieces(word) {
+        return bytes::parse(word, mistakes);
+    }
+    text(word, mistakes)
+}
+
+fn up_to(word: Word<'_>, max: u32) -> Option<Value> {
+    number(word.text)
+        .filter(|n| *n <= max.into())
+        .map(Value::Number)
+}
+
+/// `+1`, `-16`.
+fn offset(text: &str) -> Option<Value> {
+    let digits = text.strip_prefix(['+', '-'])?;
+    let amount = i64::from(u32::try_from(number(digits)?).ok()?);
+    let is_less = text.starts_with('-');
+    Some(Value::Offset(if is_less { -amount } else { amount }))
+}
+
+/// `tag:0`, `length:3,padding:7`.
+fn flips(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Value> {
+    let flip = |piece: Word<'_>| {
+        let (part, _, bit) = piece.cut_at(&[':'])?;
+        let bit = usize::try_from(number(bit.text)?).ok()?;
+        let found = PARTS.iter().find(|(name, _)| *name == part.text);
+        if found.is_none() {
+            let names = PARTS.map(|(name, _)| name);
+            let message = format!("a packet has no part `{}`", part.text);
+            mistakes.add(part.span(), message, suggest::help(part.text, &names));
+        }
+        found.map(|(_, part)| Flip { part: *part, bit })
+    };
+    let flips: Option<Vec<Flip>> = word.pieces(',').into_iter().map(flip).collect();
+    flips.map(Value::Flips)
+}
+
+/// `5:#ffffffff`.
+fn patch(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Value> {
+    let (at, _, over) = word.cut_at(&[':'])?;
+    let at = usize::try_from(number(at.text)?).ok()?;
+    bytes::parse(over, mistakes).map(|bytes| Value::Patch(at, bytes))
 }
 
 /// Quoted text, or `seq:BYTES`.

@@ -5,7 +5,8 @@
 
 use minissh::msg::MessageId;
 
-use crate::scenario::FieldTest;
+use super::suggest::quoted;
+use crate::scenario::{FieldTest, PacketPart};
 
 /// A message as scenarios name it.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,10 +17,23 @@ pub struct Verb {
     pub message: Option<MessageId>,
     /// Who sends it when nobody misbehaves.
     pub sender: Sender,
+    /// What it travels in.
+    pub carrier: Carrier,
     /// Peers send it unasked, so it is passed over unless a step names it or is `strict`.
     pub ambient: bool,
     /// Its fields, in wire order, then those that are not on the wire.
     pub fields: &'static [FieldSpec],
+}
+
+/// What a verb's bytes travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// A line of text before the packets.
+    Line,
+    /// A packet.
+    Packet,
+    /// Nothing: they are on the wire as they are, or it is an act of TCP. Only we do it.
+    Stream,
 }
 
 /// Who sends a message when nobody misbehaves.
@@ -88,8 +102,22 @@ pub enum Kind {
     Names,
     /// Everything to the end of the payload.
     Rest,
-    /// Bytes of padding, which no `<` line can ask for.
-    PaddingBytes,
+    /// A byte without a length.
+    Byte,
+    /// Not on the wire: how many bytes, from 0 to this.
+    Count(u32),
+    /// Not on the wire: how many bytes from the beginning or, with `-`, from the end.
+    Ends,
+    /// Not on the wire: a sequence number, or how far it is off.
+    Numbering,
+    /// Not on the wire: a length of time.
+    Duration,
+    /// Not on the wire: bits of the packet.
+    Flips,
+    /// Not on the wire: a place in the payload, and bytes.
+    Patch,
+    /// Not on the wire: bytes.
+    Extra,
     /// Not on the wire: how the message is made.
     Choice(&'static [&'static str]),
 }
@@ -98,7 +126,17 @@ impl Kind {
     /// Whether it is in the payload, where a trace and a `<` line can see it.
     #[must_use]
     pub fn is_on_the_wire(self) -> bool {
-        !matches!(self, Self::Choice(_) | Self::PaddingBytes)
+        !matches!(
+            self,
+            Self::Choice(_)
+                | Self::Count(_)
+                | Self::Duration
+                | Self::Ends
+                | Self::Extra
+                | Self::Flips
+                | Self::Numbering
+                | Self::Patch
+        )
     }
 
     /// What a scenario may write for it, for the reference and for errors.
@@ -107,13 +145,21 @@ impl Kind {
         match self {
             Self::Line => "text".to_owned(),
             Self::Fixed(bytes) => format!("{bytes} bytes as `#` and hex"),
-            Self::Boolean => "`yes` or `no`".to_owned(),
+            Self::Boolean => "`yes` or `no`, or a number to send for them".to_owned(),
+            Self::Byte => "a number from 0 to 255".to_owned(),
+            Self::Count(max) => format!("a number from 0 to {max}"),
+            Self::Duration => "a length of time, such as `20ms` or `2s`".to_owned(),
+            Self::Ends => "a number of bytes, with `-` from the end".to_owned(),
+            Self::Numbering => "a number, or `+N` or `-N` for how far it is off".to_owned(),
+            Self::Flips => format!("`PART:BIT` of {}", quoted(PARTS.map(|(name, _)| name))),
+            Self::Patch => "`AT:BYTES`, such as `5:#ffffffff`".to_owned(),
             Self::Uint32 => "a number from 0 to 4294967295".to_owned(),
             Self::SequenceNumber => "a number from 0 to 4294967295, or `last`".to_owned(),
             Self::Text => "text, or bytes as `#` and hex".to_owned(),
-            Self::Blob | Self::Rest => "bytes as `#` and hex, or quoted text".to_owned(),
+            Self::Blob | Self::Rest | Self::Extra => {
+                "bytes as `#` and hex, or quoted text".to_owned()
+            }
             Self::Names => "names with commas between".to_owned(),
-            Self::PaddingBytes => "a number from 0 to 255".to_owned(),
             Self::Choice(words) => words
                 .iter()
                 .map(|word| format!("`{word}`"))
@@ -156,17 +202,36 @@ impl Verb {
     /// present in a message; all of them have the same kind.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static FieldSpec> {
+        self.all_fields().find(|field| field.name == name)
+    }
+
+    /// Its fields, and what can be said of how it travels.
+    pub fn all_fields(&self) -> impl Iterator<Item = &'static FieldSpec> {
         let framing: &[FieldSpec] = if self.is_packet() { &FRAMING } else { &[] };
+        let is_tcp = self.carrier == Carrier::Stream && self.fields.is_empty();
+        let delivery: &[FieldSpec] = if is_tcp { &[] } else { &DELIVERY };
+        let has_recipient = self.fields.first() == Some(&RECIPIENT);
+        let channel: &[FieldSpec] = if has_recipient { &CHANNEL } else { &[] };
+        let has_data = has_recipient && self.fields.last().is_some_and(|f| f.name == "data");
+        let data: &[FieldSpec] = if has_data { &DATA } else { &[] };
         self.fields
             .iter()
+            .chain(channel)
+            .chain(data)
             .chain(framing)
-            .find(|field| field.name == name)
+            .chain(delivery)
     }
 
     /// Whether it travels in a packet, as all but the lines before the packets do.
     #[must_use]
     pub fn is_packet(&self) -> bool {
-        self.unnamed_field().is_none()
+        self.carrier == Carrier::Packet
+    }
+
+    /// Whether a `<` line may name the field: it is on the wire, or a sum of what is.
+    #[must_use]
+    pub fn can_expect(&self, field: &FieldSpec) -> bool {
+        field.kind.is_on_the_wire() || matches!(field.name, "total" | ALL)
     }
 
     /// The field that may stand first on the line without its name.
@@ -213,6 +278,7 @@ const fn verb(
         name,
         message: Some(message),
         sender,
+        carrier: Carrier::Packet,
         ambient: false,
         fields,
     }
@@ -223,6 +289,7 @@ const fn ambient(name: &'static str, message: MessageId, fields: &'static [Field
         name,
         message: Some(message),
         sender: Sender::Either,
+        carrier: Carrier::Packet,
         ambient: true,
         fields,
     }
@@ -231,10 +298,58 @@ const fn ambient(name: &'static str, message: MessageId, fields: &'static [Field
 /// Fields of messages about one channel begin with this.
 const RECIPIENT: FieldSpec = field("recipient", Kind::Uint32);
 
-/// What can be said of the packet around any message.
-static FRAMING: [FieldSpec; 2] = [
-    field("padding", Kind::PaddingBytes),
-    field("tag", Kind::Choice(&["right", "flipped"])),
+/// What can be said of messages about a channel: whose recipient it is, by our number.
+static CHANNEL: [FieldSpec; 1] = [field("on", Kind::Count(u32::MAX))];
+
+/// What can be said of data: how long it is, in one message or in as many as it takes, and what all
+/// of it must be.
+static DATA: [FieldSpec; 3] = [
+    field("size", Kind::Count(SIZE_BYTES_MAX)),
+    field("total", Kind::Count(u32::MAX)),
+    field(ALL, Kind::Extra),
+];
+
+/// The field of [`DATA`] that only a `<` line has.
+pub(super) const ALL: &str = "all";
+
+/// Longest data of one message: longer than any packet that anybody takes.
+const SIZE_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Longest padding; its length is a byte.
+const PADDING_BYTES_MAX: u32 = 255;
+
+/// What can be said of the packet around any message: first of its payload, then of its framing.
+static FRAMING: [FieldSpec; 10] = [
+    field("trim", Kind::Ends),
+    field("append", Kind::Extra),
+    field("patch", Kind::Patch),
+    field("padding", Kind::Count(PADDING_BYTES_MAX)),
+    field("padding-fill", Kind::Choice(&["random", "zeros", "ones"])),
+    field("padding-length", Kind::Count(PADDING_BYTES_MAX)),
+    field("packet-length", Kind::Count(u32::MAX)),
+    field("sealed-as", Kind::Numbering),
+    field(
+        "keys",
+        Kind::Choice(&["current", "previous", "next", "theirs", "none"]),
+    ),
+    field("flip", Kind::Flips),
+];
+
+/// What can be said of how bytes leave.
+static DELIVERY: [FieldSpec; 4] = [
+    field("cut", Kind::Ends),
+    field("split", Kind::Count(u32::MAX)),
+    field("split-at", Kind::Ends),
+    field("delay", Kind::Duration),
+];
+
+/// The parts of a packet by name.
+pub(super) const PARTS: [(&str, PacketPart); 5] = [
+    ("length", PacketPart::Length),
+    ("padding-length", PacketPart::PaddingLength),
+    ("payload", PacketPart::Payload),
+    ("padding", PacketPart::Padding),
+    ("tag", PacketPart::Tag),
 ];
 
 /// Whose signature a message carries; the fixture keys hold one more than is right.
@@ -248,6 +363,7 @@ static LINE: Verb = Verb {
     name: "line",
     message: None,
     sender: Sender::Server,
+    carrier: Carrier::Line,
     ambient: true,
     fields: &[field("text", Kind::Line), LINE_END],
 };
@@ -257,6 +373,7 @@ static IDENT: Verb = Verb {
     name: "ident",
     message: None,
     sender: Sender::Either,
+    carrier: Carrier::Line,
     ambient: false,
     fields: &[field("line", Kind::Line), LINE_END],
 };
@@ -265,12 +382,34 @@ static RAW: Verb = Verb {
     name: "raw",
     message: None,
     sender: Sender::Either,
+    carrier: Carrier::Packet,
     ambient: false,
     fields: &[field("payload", Kind::Rest)],
 };
 
-/// Every verb, by message number, the lines before the packets first and `raw` last.
-pub static VERBS: [&Verb; 35] = [
+/// Any message by its number.
+static MESSAGE: Verb = Verb {
+    name: "message",
+    message: None,
+    sender: Sender::Either,
+    carrier: Carrier::Packet,
+    ambient: false,
+    fields: &[field("number", Kind::Byte), field("body", Kind::Rest)],
+};
+
+const fn stream(name: &'static str, fields: &'static [FieldSpec]) -> Verb {
+    Verb {
+        name,
+        message: None,
+        sender: Sender::Either,
+        carrier: Carrier::Stream,
+        ambient: false,
+        fields,
+    }
+}
+
+/// Every verb, by message number, what is no message first and last.
+pub static VERBS: [&Verb; 39] = [
     &LINE,
     &IDENT,
     &verb(
@@ -541,5 +680,9 @@ pub static VERBS: [&Verb; 35] = [
         Sender::Either,
         &[field("data", Kind::Text)],
     ),
+    &MESSAGE,
     &RAW,
+    &stream("bytes", &[field("data", Kind::Rest)]),
+    &stream("fin", &[]),
+    &stream("rst", &[]),
 ];

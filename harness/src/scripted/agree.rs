@@ -1,6 +1,7 @@
 //! The key exchange: what was said becomes a hash, a proof and keys.
 
 use minissh::crypto::{PublicKey, SharedSecret};
+use minissh::keylog;
 use minissh::msg::names::{KEX_STRICT_C, KEX_STRICT_S};
 
 use super::Role;
@@ -20,7 +21,10 @@ impl Endpoint<'_> {
 
     /// We sent NEWKEYS.
     pub(super) fn switch_outbound(&mut self) {
-        self.ours.newkeys = true;
+        // A second one changes nothing.
+        if std::mem::replace(&mut self.ours.newkeys, true) {
+            return;
+        }
         if let (Some(exchange), Some(session_id)) = (&self.exchange, &self.session_id) {
             let key = exchange.key(session_id, self.role == Role::Client);
             self.link.switch_outbound(key, self.is_strict());
@@ -30,7 +34,9 @@ impl Endpoint<'_> {
     /// They sent NEWKEYS. Without an exchange it changes nothing; the steps will find it out of
     /// place.
     pub(super) fn switch_inbound(&mut self) {
-        self.theirs.newkeys = true;
+        if std::mem::replace(&mut self.theirs.newkeys, true) {
+            return;
+        }
         if let (Some(exchange), Some(session_id)) = (&self.exchange, &self.session_id) {
             let key = exchange.key(session_id, self.role == Role::Server);
             self.link.switch_inbound(key, self.is_strict());
@@ -65,9 +71,21 @@ impl Endpoint<'_> {
     /// Hashes what was said and keeps the result.
     pub(super) fn finish_exchange(&mut self, secret: &SharedSecret) -> Exchange {
         let exchange = Exchange::new(&self.hashed(), secret);
-        self.session_id.get_or_insert(exchange.hash);
+        let session_id = *self.session_id.get_or_insert(exchange.hash);
+        self.link
+            .prepare_outbound(exchange.key(&session_id, self.role == Role::Client));
         self.exchange = Some(exchange.clone());
+        self.log_key(secret);
         exchange
+    }
+
+    /// Under our cookie, which follows the message number of our KEXINIT.
+    fn log_key(&mut self, secret: &SharedSecret) {
+        let kexinit = self.ours.kexinit.as_deref().unwrap_or_default();
+        let cookie = kexinit.get(1..).and_then(|rest| rest.first_chunk());
+        if let Some(cookie) = cookie {
+            self.link.capture.log_key(&keylog::line(cookie, secret));
+        }
     }
 
     pub(super) fn hashed(&self) -> Hashed<'_> {

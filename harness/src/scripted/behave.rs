@@ -15,17 +15,83 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Endpoint<'_> {
     /// Goes on, well-behaved, until the prelude's end is reached. What is already done stays done.
-    pub(super) fn prelude(&mut self, prelude: Prelude) -> Result<(), Stop> {
+    pub(super) fn prelude(
+        &mut self,
+        prelude: Prelude,
+        settings: &[FieldSetting],
+    ) -> Result<(), Stop> {
         let deadline = Instant::now() + self.setup.step_limit;
+        self.settings = settings.to_vec();
+        let ended = self.go_on_to(prelude, deadline);
+        self.settings.clear();
+        ended
+    }
+
+    fn go_on_to(&mut self, prelude: Prelude, deadline: Instant) -> Result<(), Stop> {
         match prelude {
             Prelude::Handshake => self.handshake(deadline),
+            Prelude::Rekey => self.rekey(deadline),
             Prelude::Login => self.login(deadline),
             Prelude::Session => self.session(deadline),
             Prelude::Live => self.live(deadline),
         }
     }
 
+    /// Another key exchange: ours, or the one that has begun.
+    fn rekey(&mut self, deadline: Instant) -> Result<(), Stop> {
+        if !self.link.has_keys() {
+            self.handshake(deadline)?;
+        }
+        if self.ours.newkeys && self.theirs.newkeys {
+            self.say("kexinit")?;
+        }
+        self.finish_round(deadline)
+    }
+
+    /// Waits until they have begun so many key exchanges, and carries them out.
+    pub(super) fn expect_rekeyed(&mut self, times: u64) -> Result<(), Stop> {
+        let deadline = Instant::now() + self.setup.step_limit;
+        while self.begun_by_them < times {
+            self.hear(&["kexinit"], deadline)?;
+            self.finish_round(deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Carries a key exchange to its end while a session may be going on: what they sent before
+    /// their KEXINIT and after their NEWKEYS is for the steps that come, and between the two they
+    /// may send what belongs to the exchange and nothing of the session.
+    pub(super) fn finish_round(&mut self, deadline: Instant) -> Result<(), Stop> {
+        let mut early = Vec::new();
+        while !(self.ours.newkeys && self.theirs.newkeys) {
+            if let Some(verb) = self.next_of_handshake() {
+                self.say(verb)?;
+                continue;
+            }
+            let wanted = self.wanted_in_handshake();
+            let incoming = self.receive(deadline)?;
+            let Some(Incoming::Message { message, payload }) = &incoming else {
+                return Err(Stop::instead(wanted, incoming.as_ref()));
+            };
+            if wanted.contains(&message.verb.name) {
+                self.note_received(message, payload)
+                    .map_err(Stop::subject)?;
+            } else if self.theirs.kexinit.is_none() || self.theirs.newkeys {
+                early.extend(incoming);
+            } else if !message.goes_beside_kex() {
+                return Err(Stop::unexpected(wanted, message));
+            }
+        }
+        for incoming in early.into_iter().rev() {
+            self.unused.push_front(incoming);
+        }
+        Ok(())
+    }
+
     fn handshake(&mut self, deadline: Instant) -> Result<(), Stop> {
+        if self.link.has_keys() {
+            return self.finish_round(deadline);
+        }
         while !(self.ours.newkeys && self.theirs.newkeys) {
             match self.next_of_handshake() {
                 Some(verb) => self.say(verb)?,
@@ -78,13 +144,73 @@ impl Endpoint<'_> {
                 (Role::Server, _) => self.serve_login(deadline)?,
                 (Role::Client, Auth::Nothing) => self.say("service-request")?,
                 (Role::Client, Auth::Requested) => self.hear(&["service-accept"], deadline)?,
-                (Role::Client, Auth::Accepted | Auth::Done) => {
-                    self.say("userauth-request")?;
-                    self.hear(&["userauth-success"], deadline)?;
-                }
+                (Role::Client, Auth::Accepted | Auth::Done) => self.offer_factor(deadline)?,
             }
         }
         Ok(())
+    }
+
+    fn ask_for_login(&mut self) -> Result<(), Stop> {
+        if self.setup.password_login {
+            let method = Value::Text(b"password".to_vec());
+            return self.send(&with("userauth-request", "method", method));
+        }
+        self.say("userauth-request")
+    }
+
+    /// As a client: the next method of the login; all but the last succeed in part.
+    fn offer_factor(&mut self, deadline: Instant) -> Result<(), Stop> {
+        self.ask_for_login()?;
+        if self.methods().len() <= self.factors + 1 {
+            return self.hear(&["userauth-success"], deadline);
+        }
+        let answer = self.next_message(&["userauth-failure"], deadline)?;
+        if !answer.is("userauth-failure") || !answer.flag("partial-success") {
+            return Err(Stop::unexpected(&["userauth-failure"], &answer));
+        }
+        self.factors += 1;
+        Ok(())
+    }
+
+    /// The methods of a login, in their order, where the scenario names them.
+    fn methods(&self) -> &[String] {
+        let with = self.settings.iter().find(|set| set.name == "with");
+        match with.map(|set| &set.value) {
+            Some(Value::Names(methods)) => methods,
+            _ => &[],
+        }
+    }
+
+    /// The method whose turn it is.
+    pub(super) fn method_due(&self) -> Option<&str> {
+        self.methods().get(self.factors).map(String::as_str)
+    }
+
+    /// As a server: a factor was right.
+    fn grant(&mut self) -> Result<(), Stop> {
+        let left = self.methods().get(self.factors + 1..).unwrap_or_default();
+        if left.is_empty() {
+            return self.say("userauth-success");
+        }
+        let methods = Value::Names(left.to_vec());
+        self.factors += 1;
+        let mut failure = with("userauth-failure", "methods", methods);
+        failure.fields.push(FieldSetting {
+            name: "partial-success".to_owned(),
+            value: Value::Flag(true),
+        });
+        self.send(&failure)
+    }
+
+    /// As a server: a method was wrong, or not the one whose turn it is.
+    fn deny(&mut self) -> Result<(), Stop> {
+        match self.methods().get(self.factors..) {
+            None | Some([]) => self.say("userauth-failure"),
+            Some(left) => {
+                let methods = Value::Names(left.to_vec());
+                self.send(&with("userauth-failure", "methods", methods))
+            }
+        }
     }
 
     fn session(&mut self, deadline: Instant) -> Result<(), Stop> {
@@ -169,19 +295,26 @@ impl Endpoint<'_> {
         let key_blob = request.bytes("key");
         let accepted = key_blob == self.setup.user_key.public_key().to_blob();
         let right_user = request.bytes("user") == self.setup.user.as_bytes();
-        match request.bytes("method") {
-            b"publickey" if !accepted || !right_user => self.say("userauth-failure"),
+        let method = request.bytes("method");
+        if self
+            .method_due()
+            .is_some_and(|due| due.as_bytes() != method)
+        {
+            return self.deny();
+        }
+        match method {
+            b"publickey" if !accepted || !right_user => self.deny(),
             b"publickey" if !request.flag("signed") => self.say("userauth-pk-ok"),
             b"publickey" => {
                 self.check_user_signature(request)?;
-                self.say("userauth-success")
+                self.grant()
             }
             b"password"
                 if right_user && request.bytes("password") == self.setup.password.as_bytes() =>
             {
-                self.say("userauth-success")
+                self.grant()
             }
-            _ => self.say("userauth-failure"),
+            _ => self.deny(),
         }
     }
 
@@ -266,16 +399,24 @@ impl Endpoint<'_> {
         deadline: Instant,
     ) -> Result<Message, Stop> {
         loop {
-            match self.receive(deadline)? {
-                Some(Incoming::Message { message, payload }) => {
+            let incoming = self.receive(deadline)?;
+            let Some(incoming) = incoming else {
+                return Err(Stop::instead(wanted, None));
+            };
+            let is_wanted = |message: &Message| wanted.contains(&message.verb.name);
+            match incoming {
+                Incoming::Message { message, payload } if is_wanted(&message) => {
                     self.note_received(&message, &payload)
                         .map_err(Stop::subject)?;
-                    if !message.verb.ambient {
-                        return Ok(message);
-                    }
-                    self.answer_ambient(&message)?;
+                    return Ok(message);
                 }
-                other => return Err(Stop::instead(wanted, other.as_ref())),
+                incoming if self.passes_over(&incoming, deadline)? => {}
+                Incoming::Message { message, payload } => {
+                    self.note_received(&message, &payload)
+                        .map_err(Stop::subject)?;
+                    return Ok(message);
+                }
+                incoming => return Err(Stop::instead(wanted, Some(&incoming))),
             }
         }
     }

@@ -9,12 +9,12 @@ use minissh::wire::Writer;
 use rand_core::Rng as _;
 
 use super::endpoint::Endpoint;
-use super::exchange::{SecretForm, grind};
+use super::exchange::{Exchange, SecretForm, grind};
+use super::forge::{self, choice};
 use super::message::{Message, bytes_of};
-use super::packets::Framing;
 use super::{Role, Stop};
 use crate::scenario::verbs::{FieldSpec, Kind, Verb};
-use crate::scenario::{Send, Value};
+use crate::scenario::{Send, Stream, Value};
 
 /// The window we grant, in bytes: as much as OpenSSH does.
 const WINDOW_BYTES: u64 = 2 * 1024 * 1024;
@@ -40,23 +40,19 @@ impl Endpoint<'_> {
                 continue;
             }
             let value = match send.fields.iter().find(|set| set.name == field.name) {
-                Some(set) => self.resolve(field, &set.value),
+                Some(set) => {
+                    if field.name == "share" {
+                        // Nobody knows the key of a share that was made up.
+                        self.ephemeral = None;
+                    }
+                    set.value.clone()
+                }
                 None => self.usual(field, &message, send)?,
             };
             self.note_built(field, &value, verb);
             message.fields.push((field, value));
         }
         Ok(message)
-    }
-
-    /// `last` becomes the number it stands for.
-    fn resolve(&self, field: &FieldSpec, value: &Value) -> Value {
-        match (field.kind, value) {
-            (Kind::SequenceNumber, Value::Text(_)) => {
-                Value::Number(self.last_sequence_number.into())
-            }
-            _ => value.clone(),
-        }
     }
 
     /// Shares and host keys enter the exchange hash as they are sent, forged or not.
@@ -72,6 +68,19 @@ impl Endpoint<'_> {
 
     /// What belongs in a field of which the scenario says nothing.
     fn usual(&mut self, field: &FieldSpec, so_far: &Message, send: &Send) -> Result<Value, Stop> {
+        let is_set = match so_far.verb.name {
+            "userauth-request" => field.name == "user",
+            "channel-open" | "channel-open-confirmation" => field.name != "recipient",
+            "channel-request" => field.name == "command",
+            _ => false,
+        };
+        let set = self
+            .settings
+            .iter()
+            .find(|set| is_set && set.name == field.name);
+        if let Some(set) = set {
+            return Ok(self.value_of(&set.value, None)?.into_owned());
+        }
         Ok(match (so_far.verb.name, field.name) {
             ("ident", "line") => text("SSH-2.0-scripted"),
             ("kexinit", name) => self.usual_of_kexinit(name, field.kind),
@@ -87,7 +96,15 @@ impl Endpoint<'_> {
             ("global-request", "want-reply") => Value::Flag(true),
             ("channel-open", "type") => text(SESSION),
             (_, "sender") => Value::Number(LOCAL_CHANNEL.into()),
-            (_, "recipient") => Value::Number(self.channel.remote.into()),
+            (_, "recipient") => {
+                let on = forge::number(send, "on");
+                let flow = on.and_then(|on| self.flows.get(Some(on)));
+                Value::Number(flow.map_or(self.channel.remote, |flow| flow.remote).into())
+            }
+            ("channel-data" | "channel-extended-data", "data") => {
+                let size = forge::number(send, "size").unwrap_or_default();
+                Value::Bytes(Stream::Seq(size).bytes(1))
+            }
             (_, "window") => Value::Number(WINDOW_BYTES),
             (_, "packet-max") => Value::Number(DATA_BYTES_MAX),
             ("channel-request", "type") => text(if self.role == Role::Client {
@@ -120,6 +137,9 @@ impl Endpoint<'_> {
                 self.rng.fill_bytes(&mut cookie);
                 Value::Bytes(cookie.to_vec())
             }
+            "kex" if self.session_id.is_some() => {
+                names(&[CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH])
+            }
             "kex" => names(&[CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH, marker]),
             "host-key" => names(&[SSH_ED25519]),
             "cipher-c2s" | "cipher-s2c" => names(&[CHACHA20_POLY1305_OPENSSH]),
@@ -150,15 +170,17 @@ impl Endpoint<'_> {
 
     /// As a server: finishes the exchange and signs its hash.
     fn host_signature(&mut self, send: &Send) -> Result<Value, Stop> {
-        let (Some(key), Some(share)) = (&self.ephemeral, &self.theirs.share) else {
-            return Ok(Value::Bytes(
-                self.signer(send, &self.setup.host_key).sign(&[0; 32]),
-            ));
+        let exchange = match (&self.ephemeral, &self.theirs.share) {
+            (Some(key), Some(share)) => {
+                let secret = key
+                    .agree(share)
+                    .map_err(|fault| Stop::subject(fault.to_string()))?;
+                self.finish_exchange(&secret)
+            }
+            // The share is the scenario's. Most likely it is of low order, and then the secret is
+            // known to be zero; with any other the signature is a wrong one.
+            _ => Exchange::with_zero_secret(&self.hashed()),
         };
-        let secret = key
-            .agree(share)
-            .map_err(|fault| Stop::subject(fault.to_string()))?;
-        let exchange = self.finish_exchange(&secret);
         Ok(Value::Bytes(
             self.signer(send, &self.setup.host_key).sign(&exchange.hash),
         ))
@@ -169,7 +191,7 @@ impl Endpoint<'_> {
         match name {
             "user" => text(&self.setup.user),
             "service" => text(SSH_CONNECTION),
-            "method" => text("publickey"),
+            "method" => text(self.method_due().unwrap_or("publickey")),
             "signed" => Value::Flag(true),
             "algorithm" => text(SSH_ED25519),
             "key" => Value::Bytes(key.public_key().to_blob()),
@@ -201,26 +223,6 @@ impl Endpoint<'_> {
     }
 }
 
-/// What the scenario says of the packet.
-pub(super) fn framing(send: &Send) -> Framing {
-    let padding = send.fields.iter().find(|field| field.name == "padding");
-    let padding_bytes = padding.and_then(|field| match field.value {
-        Value::Number(number) => u8::try_from(number).ok(),
-        _ => None,
-    });
-    Framing {
-        padding_bytes,
-        flips_tag: choice(send, "tag") == Some(b"flipped"),
-    }
-}
-
-fn choice<'s>(send: &'s Send, name: &str) -> Option<&'s [u8]> {
-    send.fields
-        .iter()
-        .find(|field| field.name == name)
-        .map(|field| bytes_of(&field.value))
-}
-
 fn text(text: &str) -> Value {
     Value::Text(text.as_bytes().to_vec())
 }
@@ -232,14 +234,9 @@ fn names(names: &[&str]) -> Value {
 fn empty(kind: Kind) -> Value {
     match kind {
         Kind::Boolean => Value::Flag(false),
-        Kind::Uint32 | Kind::SequenceNumber => Value::Number(0),
+        Kind::Byte | Kind::Uint32 | Kind::SequenceNumber => Value::Number(0),
         Kind::Names => Value::Names(Vec::new()),
         Kind::Fixed(bytes) => Value::Bytes(vec![0; bytes]),
-        Kind::Text
-        | Kind::Line
-        | Kind::Blob
-        | Kind::Rest
-        | Kind::PaddingBytes
-        | Kind::Choice(_) => Value::Bytes(Vec::new()),
+        _ => Value::Bytes(Vec::new()),
     }
 }

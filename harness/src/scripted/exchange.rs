@@ -70,6 +70,11 @@ impl Exchange {
         Self::over(hashed, [&length(bytes)[..], bytes].concat())
     }
 
+    /// The exchange with a share of low order.
+    pub(super) fn with_zero_secret(hashed: &Hashed<'_>) -> Self {
+        Self::over(hashed, mpint(&[0; 32]))
+    }
+
     fn over(hashed: &Hashed<'_>, secret: Vec<u8>) -> Self {
         let mut sha = Sha256::new();
         for string in hashed {

@@ -7,61 +7,230 @@ use super::link::Incoming;
 use super::message::{Message, bytes_of};
 use super::{Fault, Stop};
 use crate::scenario::verbs::{Kind, Verb};
-use crate::scenario::{Closed, Expect, FieldPattern, FieldTest, MessagePattern, Value};
+use crate::scenario::{
+    Alternative, Closed, Expect, FieldPattern, FieldTest, Happening, MessagePattern, Quiet, Value,
+};
 
 /// `DISCONNECT` names its reason in this field.
 const REASON: &str = "reason";
 
+/// How a step ended that did not fail.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    /// What is to be said of it.
+    pub(super) note: Option<String>,
+    /// It was only tolerated.
+    pub(super) tolerated: bool,
+    /// The connection is over, and the scenario with it.
+    pub(super) ended: bool,
+}
+
 impl Endpoint<'_> {
     /// A `<` line.
-    pub(super) fn expect(&mut self, expect: &Expect) -> Result<(), Stop> {
+    pub(super) fn expect(&mut self, expect: &Expect) -> Result<Came, Stop> {
+        if expect.optional && expect.within.is_none() {
+            // It need not be waited for: whoever waits next will take it.
+            self.optional.push(expect.clone());
+            return Ok(Came::default());
+        }
         let limit = expect.within.unwrap_or(self.setup.step_limit);
-        let deadline = Instant::now() + limit;
+        if let Some(pattern) = summed(expect) {
+            return self.expect_data(pattern, limit);
+        }
+        let quiet = expect
+            .alternatives
+            .iter()
+            .find_map(|alternative| match alternative.what {
+                Happening::Quiet(lasts) => Some((lasts, alternative)),
+                _ => None,
+            });
+        let deadline = Instant::now() + quiet.map_or(limit, |(lasts, _)| lasts);
         loop {
             let Some(incoming) = self.receive(deadline)? else {
-                return if expect.optional {
-                    Ok(())
-                } else {
-                    Err(self.nothing_came(limit))
+                return match quiet {
+                    Some((_, alternative)) if Instant::now() < self.deadline => {
+                        Ok(graded(alternative, "it was quiet"))
+                    }
+                    _ if expect.optional => Ok(Came::default()),
+                    _ => Err(self.nothing_came(limit)),
                 };
             };
-            if self.satisfies(&incoming, expect) {
-                return self.accept(&incoming);
+            if let Some(alternative) = self.satisfied(&incoming, expect) {
+                return self.take(&incoming, alternative);
             }
-            match &incoming {
-                Incoming::Message { message, .. } if message.verb.ambient && !expect.strict => {
-                    self.accept(&incoming)?;
-                    self.answer_ambient(message)?;
+            let can_close = expect
+                .alternatives
+                .iter()
+                .any(|alternative| matches!(alternative.what, Happening::Closed(_)));
+            match incoming {
+                incoming if !expect.strict && self.passes_over(&incoming, deadline)? => {}
+                Incoming::Unreadable(_) if can_close => {}
+                incoming if expect.optional => {
+                    self.unused.push_front(incoming);
+                    return Ok(Came::default());
                 }
-                _ if expect.optional => {
-                    self.unused = Some(incoming);
-                    return Ok(());
-                }
-                _ => return Err(Stop::subject(describe(&incoming))),
+                incoming => return Err(Stop::subject(describe(&incoming))),
             }
         }
     }
 
+    /// Data that comes in as many messages as the subject likes.
+    fn expect_data(&mut self, pattern: &MessagePattern, limit: Duration) -> Result<Came, Stop> {
+        let deadline = Instant::now() + limit;
+        let (all, total) = self.wanted_of(pattern)?;
+        let one = MessagePattern {
+            fields: pattern
+                .fields
+                .iter()
+                .filter(|field| !matches!(field.name.as_str(), "all" | "total"))
+                .cloned()
+                .collect(),
+            ..pattern.clone()
+        };
+        let mut came = Vec::new();
+        while came.len() < total {
+            let incoming = self.receive(deadline)?;
+            let so_far = came.len();
+            let Some(incoming) = incoming else {
+                let actual = format!("{so_far} of {total} bytes within {limit:?}");
+                return Err(Stop::subject(actual));
+            };
+            match &incoming {
+                Incoming::Message { message, payload } if self.matches(message, payload, &one) => {
+                    self.accept(&incoming)?;
+                    self.bind(message, &one);
+                    came.extend_from_slice(message.bytes("data"));
+                }
+                _ if self.passes_over(&incoming, deadline)? => continue,
+                _ => {
+                    let what = describe(&incoming);
+                    return Err(Stop::subject(format!(
+                        "{what} after {so_far} of {total} bytes"
+                    )));
+                }
+            }
+            if came.len() > total {
+                let actual = format!("{} bytes, where {total} are wanted", came.len());
+                return Err(Stop::subject(actual));
+            }
+            if let Some(all) = all.as_deref()
+                && !all.starts_with(&came)
+            {
+                let same = all.iter().zip(&came).take_while(|(a, b)| a == b).count();
+                return Err(Stop::subject(format!("other bytes from byte {same} on")));
+            }
+        }
+        Ok(Came::default())
+    }
+
+    /// What all data must be, if that is said, and how long it is.
+    fn wanted_of(&self, pattern: &MessagePattern) -> Result<(Option<Vec<u8>>, usize), Stop> {
+        let test = |name: &str| match &pattern.fields.iter().find(|f| f.name == name)?.test {
+            FieldTest::OneOf(values) => values.first(),
+            _ => None,
+        };
+        if let Some(all) = test("all") {
+            let all = self.value_of(all, None)?;
+            return Ok((Some(bytes_of(&all).to_vec()), bytes_of(&all).len()));
+        }
+        let total = test("total")
+            .map(|total| self.value_of(total, None))
+            .transpose()?;
+        let total = total.as_deref().and_then(|total| match total {
+            Value::Number(total) => usize::try_from(*total).ok(),
+            _ => None,
+        });
+        Ok((None, total.unwrap_or_default()))
+    }
+
+    /// What came satisfied an alternative.
+    fn take(&mut self, incoming: &Incoming, alternative: &Alternative) -> Result<Came, Stop> {
+        let Happening::Closed(closed) = &alternative.what else {
+            self.accept(incoming)?;
+            if let (Happening::Message(pattern), Incoming::Message { message, .. }) =
+                (&alternative.what, incoming)
+            {
+                self.bind(message, pattern);
+            }
+            return Ok(graded(alternative, &describe(incoming)));
+        };
+        let note = grade(reason_of(incoming), &closed.reasons);
+        let came = graded(alternative, &describe(incoming));
+        Ok(Came {
+            note: came.note.or(note),
+            ended: true,
+            ..came
+        })
+    }
+
     /// A `< closed` line: notes how it was closed, if not as asked.
-    pub(super) fn expect_closed(&mut self, closed: &Closed) -> Result<Option<String>, Stop> {
+    pub(super) fn expect_closed(&mut self, closed: &Closed) -> Result<Came, Stop> {
         let limit = closed.within.unwrap_or(self.setup.step_limit);
         let deadline = Instant::now() + limit;
         loop {
             match self.receive(deadline)? {
-                Some(Incoming::Closed) => return Ok(grade(None, &closed.reasons)),
-                Some(Incoming::Message { message, .. }) if message.is("disconnect") => {
-                    return Ok(grade(message.number(REASON), &closed.reasons));
+                Some(incoming) if incoming.is_end() => {
+                    return Ok(Came {
+                        note: grade(reason_of(&incoming), &closed.reasons),
+                        ..Came::default()
+                    });
                 }
                 // Words to a person who came through the wrong door, such as OpenSSH's to a client
                 // of the first version. What counts is that the end comes.
                 Some(Incoming::Unreadable(_)) => {}
-                Some(incoming @ Incoming::Message { .. }) if is_ambient(&incoming) => {
-                    self.accept(&incoming)?;
+                Some(incoming) => {
+                    if !self.passes_over(&incoming, deadline)? {
+                        return Err(Stop::subject(describe(&incoming)));
+                    }
                 }
-                Some(incoming) => return Err(Stop::subject(describe(&incoming))),
                 None => return Err(self.nothing_came(limit)),
             }
         }
+    }
+
+    /// A `quiet` line.
+    pub(super) fn expect_quiet(&mut self, quiet: Quiet) -> Result<(), Stop> {
+        let deadline = Instant::now() + quiet.lasts;
+        while let Some(incoming) = self.receive(deadline)? {
+            if quiet.strict || !self.passes_over(&incoming, deadline)? {
+                return Err(Stop::subject(describe(&incoming)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what no step waits for and what may come all the same: ambient messages, what an
+    /// `optional` line named, and the beginning of a key exchange, which is carried out.
+    pub(super) fn passes_over(
+        &mut self,
+        incoming: &Incoming,
+        deadline: Instant,
+    ) -> Result<bool, Stop> {
+        let named = self
+            .optional
+            .iter()
+            .position(|expect| self.satisfied(incoming, expect).is_some());
+        if let Some(named) = named {
+            self.optional.remove(named);
+            self.accept(incoming)?;
+            return Ok(true);
+        }
+        let Incoming::Message { message, .. } = incoming else {
+            return Ok(false);
+        };
+        let begins_rekey = message.is("kexinit") && self.link.has_keys();
+        if !message.verb.ambient && !begins_rekey {
+            return Ok(false);
+        }
+        self.accept(incoming)?;
+        if begins_rekey {
+            // The exchange has its own time, whatever was waited for.
+            let deadline = deadline.max(Instant::now() + self.setup.step_limit);
+            self.finish_round(deadline)?;
+        } else {
+            self.answer_ambient(message)?;
+        }
+        Ok(true)
     }
 
     fn accept(&mut self, incoming: &Incoming) -> Result<(), Stop> {
@@ -83,24 +252,27 @@ impl Endpoint<'_> {
         Stop::subject(format!("nothing within {limit:?}"))
     }
 
-    fn satisfies(&self, incoming: &Incoming, expect: &Expect) -> bool {
-        let Incoming::Message { message, payload } = incoming else {
-            return false;
-        };
+    /// The alternative that what came satisfies.
+    fn satisfied<'e>(&self, incoming: &Incoming, expect: &'e Expect) -> Option<&'e Alternative> {
         expect
             .alternatives
             .iter()
-            .any(|pattern| self.matches(message, payload, pattern))
+            .find(|alternative| match (&alternative.what, incoming) {
+                (Happening::Message(pattern), Incoming::Message { message, payload }) => {
+                    self.matches(message, payload, pattern)
+                }
+                (Happening::Closed(_), incoming) => incoming.is_end(),
+                _ => false,
+            })
     }
 
     fn matches(&self, message: &Message, payload: &[u8], pattern: &MessagePattern) -> bool {
-        let raw;
-        let message = if pattern.verb == Verb::raw().name {
-            raw = Message::raw(payload);
-            &raw
-        } else {
-            message
+        let other = match pattern.verb.as_str() {
+            "raw" => Some(Message::raw(payload)),
+            "message" => Message::numbered(payload),
+            _ => None,
         };
+        let message = other.as_ref().unwrap_or(message);
         message.is(&pattern.verb) && pattern.fields.iter().all(|field| self.fits(message, field))
     }
 
@@ -110,26 +282,56 @@ impl Endpoint<'_> {
         };
         let kind = message.verb.field(&pattern.name).map(|field| field.kind);
         match &pattern.test {
-            FieldTest::OneOf(wanted) => wanted.iter().any(|wanted| self.equal(value, wanted, kind)),
+            FieldTest::Bind(_) => true,
+            FieldTest::OneOf(wanted) => wanted.iter().any(|wanted| self.equal(value, wanted)),
             FieldTest::Contains(part) => contains(value, part, kind),
         }
     }
 
-    fn equal(&self, value: &Value, wanted: &Value, kind: Option<Kind>) -> bool {
-        match (value, wanted) {
-            (Value::Number(number), Value::Text(_)) if kind == Some(Kind::SequenceNumber) => {
-                *number == u64::from(self.last_sequence_number)
-            }
+    fn equal(&self, value: &Value, wanted: &Value) -> bool {
+        // A variable without a value equals nothing; the checker lets none through.
+        let Ok(wanted) = self.value_of(wanted, None) else {
+            return false;
+        };
+        match (value, &*wanted) {
             (Value::Text(_) | Value::Bytes(_), Value::Text(_) | Value::Bytes(_)) => {
-                bytes_of(value) == bytes_of(wanted)
+                bytes_of(value) == bytes_of(&wanted)
             }
-            _ => value == wanted,
+            (value, wanted) => value == wanted,
         }
     }
 }
 
-fn is_ambient(incoming: &Incoming) -> bool {
-    matches!(incoming, Incoming::Message { message, .. } if message.verb.ambient)
+/// The pattern of a line that sums up what comes.
+fn summed(expect: &Expect) -> Option<&MessagePattern> {
+    let patterns = expect
+        .alternatives
+        .iter()
+        .filter_map(|alternative| match &alternative.what {
+            Happening::Message(pattern) => Some(pattern),
+            _ => None,
+        });
+    let is_sum = |field: &FieldPattern| matches!(field.name.as_str(), "all" | "total");
+    let mut patterns = patterns.filter(|pattern| pattern.fields.iter().any(is_sum));
+    patterns.next()
+}
+
+fn reason_of(incoming: &Incoming) -> Option<u32> {
+    match incoming {
+        Incoming::Message { message, .. } => message.number(REASON),
+        _ => None,
+    }
+}
+
+/// How an alternative is told of.
+fn graded(alternative: &Alternative, came: &str) -> Came {
+    Came {
+        note: alternative
+            .tolerated
+            .then(|| format!("{came}, which is tolerated and no more")),
+        tolerated: alternative.tolerated,
+        ended: false,
+    }
 }
 
 /// `~`: a name of a list, a glob for a line, a piece of a text.

@@ -2,19 +2,21 @@
 //!
 //! Knows nothing of what messages mean. Reads with deadlines and keeps a bounded amount.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::io::ErrorKind;
+use std::time::Instant;
 
 use minissh::crypto::{CryptoRng, PacketKey};
 use minissh::msg::MessageId;
 use minissh::trace::{Direction, Field, TraceEntry, Traced};
 
 use super::Clock;
+use super::forge::{Delivery, Framing};
 use super::message::Message;
-use super::packets::{Framing, Half, Unreadable};
+use super::packets::{Half, Unreadable};
 use crate::scenario::verbs::Verb;
-use crate::verdict::Broken;
+use crate::transcript::Stream;
+use crate::verdict::capture::Side;
+use crate::verdict::{Broken, Capture};
 
 /// Most bytes without a line end before the identification. RFC 4253 says 255 for the
 /// identification itself; servers greet at more length.
@@ -40,9 +42,23 @@ pub(super) enum Incoming {
     Closed,
 }
 
+impl Incoming {
+    /// Whether it ends the connection.
+    pub(super) fn is_end(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Message { message, .. } => message.is("disconnect"),
+            Self::Undecodable { .. } | Self::Unreadable(_) => false,
+        }
+    }
+}
+
 /// The connection.
 pub(super) struct Link {
-    stream: TcpStream,
+    /// None once it was reset.
+    stream: Option<Box<dyn Stream>>,
+    /// What is written while it is held back, to leave as one segment.
+    held: Option<Vec<u8>>,
     clock: Clock,
     unread: Vec<u8>,
     outbound: Half,
@@ -52,18 +68,14 @@ pub(super) struct Link {
     unreadable: bool,
     ended: bool,
     trace: Vec<TraceEntry>,
+    pub(super) capture: Capture,
 }
 
 impl Link {
-    pub(super) fn new(stream: TcpStream, clock: Clock) -> Result<Self, Broken> {
-        stream
-            .set_nodelay(true)
-            .map_err(|e| Broken::while_doing("cannot set up the connection", e))?;
-        stream
-            .set_write_timeout(Some(Duration::from_secs(10)))
-            .map_err(|e| Broken::while_doing("cannot set up the connection", e))?;
-        Ok(Self {
-            stream,
+    pub(super) fn new(stream: Box<dyn Stream>, side: Side, clock: Clock) -> Self {
+        Self {
+            stream: Some(stream),
+            held: None,
             clock,
             unread: Vec::new(),
             outbound: Half::default(),
@@ -72,7 +84,8 @@ impl Link {
             unreadable: false,
             ended: false,
             trace: Vec::new(),
-        })
+            capture: Capture::by(side),
+        }
     }
 
     /// How many entries the trace has so far.
@@ -80,8 +93,10 @@ impl Link {
         self.trace.len()
     }
 
-    pub(super) fn into_trace(self) -> Vec<TraceEntry> {
-        self.trace
+    /// What was recorded; the connection ends with this.
+    pub(super) fn into_records(mut self) -> (Vec<TraceEntry>, Capture) {
+        self.capture.end((self.clock)(), Direction::Outbound);
+        (self.trace, self.capture)
     }
 
     pub(super) fn has_keys(&self) -> bool {
@@ -96,39 +111,126 @@ impl Link {
         self.inbound.switch(key, strict);
     }
 
+    /// The key that our next NEWKEYS will put in force.
+    pub(super) fn prepare_outbound(&mut self, key: PacketKey) {
+        self.outbound.next = Some(key);
+    }
+
     /// Sends a line with the given end.
-    pub(super) fn send_line(&mut self, text: &[u8], end: &[u8]) -> Result<(), Broken> {
-        self.record(
-            Direction::Outbound,
-            Traced::Ident(text.escape_ascii().to_string()),
-        );
-        self.write(&[text, end].concat())
+    pub(super) fn send_line(
+        &mut self,
+        text: &[u8],
+        end: &[u8],
+        delivery: Delivery,
+    ) -> Result<(), Broken> {
+        self.note(text.escape_ascii().to_string());
+        self.deliver(&[text, end].concat(), delivery)
     }
 
     /// Sends a packet and returns its sequence number.
     pub(super) fn send_payload(
         &mut self,
         payload: &[u8],
-        framing: Framing,
+        framing: &Framing,
+        delivery: Delivery,
         rng: &mut impl CryptoRng,
     ) -> Result<u32, Broken> {
         let sequence_number = self.outbound.sequence_number();
         let key_epoch = self.outbound.key_epoch;
         self.record_packet(Direction::Outbound, sequence_number, key_epoch, payload);
-        let packet = self.outbound.seal(payload, framing, rng);
-        self.write(&packet)?;
+        let theirs = self.inbound.key.as_ref();
+        let packet = self
+            .outbound
+            .seal(payload, framing, theirs, rng)
+            .map_err(Broken::new)?;
+        self.deliver(&packet, delivery)?;
         Ok(sequence_number)
+    }
+
+    /// Does what is neither a line nor a packet.
+    pub(super) fn send_raw(&mut self, what: &Message, delivery: Delivery) -> Result<(), Broken> {
+        match what.verb.name {
+            "fin" => self.finish_writing(),
+            "rst" => self.reset(),
+            _ => {
+                let bytes = what.bytes("data");
+                self.note(format!("[{} bytes]", bytes.len()));
+                self.deliver(bytes, delivery)
+            }
+        }
+    }
+
+    /// From here on, nothing leaves until [`Self::release`].
+    pub(super) fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// What was held back leaves, in one piece.
+    pub(super) fn release(&mut self) -> Result<(), Broken> {
+        match self.held.take() {
+            Some(bytes) => self.write(&bytes),
+            None => Ok(()),
+        }
+    }
+
+    fn finish_writing(&mut self) -> Result<(), Broken> {
+        self.release()?;
+        self.note("[end of the stream]".to_owned());
+        self.capture.end((self.clock)(), Direction::Outbound);
+        let Some(stream) = &mut self.stream else {
+            return Ok(());
+        };
+        match stream.finish() {
+            Err(error) if !is_close(error.kind()) => {
+                Err(Broken::while_doing("cannot end the stream", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn reset(&mut self) -> Result<(), Broken> {
+        self.release()?;
+        self.note("[reset]".to_owned());
+        self.capture.reset((self.clock)(), Direction::Outbound);
+        self.ended = true;
+        match self.stream.take().map(Stream::reset) {
+            Some(Err(error)) => Err(Broken::while_doing("cannot reset the connection", error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, what: String) {
+        self.record(Direction::Outbound, Traced::Ident(what));
+    }
+
+    fn deliver(&mut self, bytes: &[u8], delivery: Delivery) -> Result<(), Broken> {
+        let (pieces, delay) = delivery.pieces(bytes);
+        for (number, piece) in pieces.into_iter().enumerate() {
+            if number > 0 && !delay.is_zero() {
+                std::thread::sleep(delay);
+            }
+            self.write(piece)?;
+        }
+        Ok(())
     }
 
     /// A connection that the other side has closed takes what we write to nowhere: what that
     /// means is seen when reading, where everything it said before is still waiting.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        match self.stream.write_all(bytes) {
-            Err(error) if !is_close(error.kind()) => {
-                Err(Broken::while_doing("cannot write to the subject", error))
-            }
-            _ => Ok(()),
+        if let Some(held) = &mut self.held {
+            held.extend_from_slice(bytes);
+            return Ok(());
         }
+        let Some(stream) = &mut self.stream else {
+            return Ok(());
+        };
+        let at = (self.clock)();
+        match stream.send(bytes) {
+            Ok(()) => self.capture.carry(at, Direction::Outbound, bytes),
+            Err(error) if is_close(error.kind()) => {}
+            Err(error) => return Err(Broken::while_doing("cannot write to the subject", error)),
+        }
+        Ok(())
     }
 
     /// The next thing that comes, or `None` at the deadline.
@@ -148,27 +250,31 @@ impl Link {
 
     /// Reads more; false at the deadline.
     fn fill(&mut self, deadline: Instant) -> Result<bool, Broken> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
-        self.stream
-            .set_read_timeout(Some(left))
-            .map_err(|e| Broken::while_doing("cannot set a deadline", e))?;
         let mut bytes = [0; 16 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => self.end(),
-            Ok(count) => self
-                .unread
-                .extend_from_slice(bytes.get(..count).unwrap_or_default()),
-            Err(error) if is_close(error.kind()) => self.end(),
-            Err(error) if is_pause(error.kind()) => {}
+        let Some(stream) = &mut self.stream else {
+            return Ok(true);
+        };
+        match stream.receive(&mut bytes, deadline) {
+            Ok(None) => return Ok(false),
+            Ok(Some(0)) => self.end(),
+            Ok(Some(count)) => self.take_in(bytes.get(..count).unwrap_or_default()),
+            Err(error) if is_close(error.kind()) => {
+                self.capture.reset((self.clock)(), Direction::Inbound);
+                self.end();
+            }
             Err(error) => return Err(Broken::while_doing("cannot read from the subject", error)),
         }
         Ok(true)
     }
 
+    fn take_in(&mut self, bytes: &[u8]) {
+        self.capture
+            .carry((self.clock)(), Direction::Inbound, bytes);
+        self.unread.extend_from_slice(bytes);
+    }
+
     fn end(&mut self) {
+        self.capture.end((self.clock)(), Direction::Inbound);
         self.record(Direction::Inbound, Traced::Closed);
         self.ended = true;
     }
@@ -290,12 +396,5 @@ fn is_close(kind: ErrorKind) -> bool {
             | ErrorKind::BrokenPipe
             | ErrorKind::NotConnected
             | ErrorKind::UnexpectedEof
-    )
-}
-
-fn is_pause(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
     )
 }

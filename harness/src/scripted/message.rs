@@ -63,6 +63,17 @@ impl Message {
         }
     }
 
+    /// Any message, by its number.
+    pub(super) fn numbered(payload: &[u8]) -> Option<Self> {
+        let verb = Verb::named("message")?;
+        let (number, body) = payload.split_first()?;
+        let values = [Value::Number((*number).into()), Value::Bytes(body.to_vec())];
+        Some(Self {
+            verb,
+            fields: verb.fields.iter().zip(values).collect(),
+        })
+    }
+
     /// A line before the packets.
     pub(super) fn line(verb: &'static Verb, text: &[u8]) -> Self {
         let fields = verb
@@ -129,6 +140,14 @@ impl Message {
         self.verb.name == verb
     }
 
+    /// Whether RFC 4253 §7.1 lets it come between KEXINIT and NEWKEYS beside the exchange itself.
+    pub(super) fn goes_beside_kex(&self) -> bool {
+        const TRANSPORT_MAX: u8 = 19;
+        let is_service = self.is("service-request") || self.is("service-accept");
+        let id = self.verb.message.map(|id| id.0);
+        id.is_some_and(|id| id <= TRANSPORT_MAX) && !is_service
+    }
+
     /// The fields for a trace, redacted.
     pub(super) fn describe(&self) -> Vec<Field> {
         let on_the_wire = self
@@ -159,9 +178,9 @@ fn read(reader: &mut Reader<'_>, field: &'static FieldSpec) -> Result<Value, Dec
         Kind::Blob => Value::Bytes(reader.string(name, STRING_BYTES_MAX)?.to_vec()),
         Kind::Names => Value::Names(names(reader.string(name, STRING_BYTES_MAX)?)),
         Kind::Fixed(bytes) => Value::Bytes(reader.bytes(name, bytes)?.to_vec()),
-        Kind::Rest | Kind::Line | Kind::PaddingBytes | Kind::Choice(_) => {
-            Value::Bytes(reader.rest().to_vec())
-        }
+        Kind::Byte => Value::Number(reader.u8(name)?.into()),
+        // What is not on the wire is not asked for.
+        _ => Value::Bytes(reader.rest().to_vec()),
     })
 }
 
@@ -176,7 +195,8 @@ fn names(list: &[u8]) -> Vec<String> {
 
 fn write(writer: &mut Writer, kind: Kind, value: &Value) {
     match (kind, value) {
-        (Kind::Choice(_) | Kind::PaddingBytes | Kind::Line, _) => {}
+        (Kind::Line, _) => {}
+        (kind, _) if !kind.is_on_the_wire() => {}
         (Kind::Fixed(_) | Kind::Rest, _) => {
             writer.raw(bytes_of(value));
         }
@@ -184,6 +204,9 @@ fn write(writer: &mut Writer, kind: Kind, value: &Value) {
             writer.bool(*flag);
         }
         // The checker lets through only what fits.
+        (Kind::Boolean | Kind::Byte, Value::Number(number)) => {
+            writer.u8(u8::try_from(*number).unwrap_or(u8::MAX));
+        }
         (_, Value::Number(number)) => {
             writer.u32(u32::try_from(*number).unwrap_or(u32::MAX));
         }
@@ -193,6 +216,16 @@ fn write(writer: &mut Writer, kind: Kind, value: &Value) {
         (_, Value::Text(bytes) | Value::Bytes(bytes)) => {
             writer.string(bytes);
         }
+        // Only fields that are not on the wire have these.
+        // And variables have been given their values.
+        (
+            _,
+            Value::Offset(_)
+            | Value::Duration(_)
+            | Value::Flips(_)
+            | Value::Patch(..)
+            | Value::Variable { .. },
+        ) => {}
     }
 }
 
@@ -200,7 +233,7 @@ fn write(writer: &mut Writer, kind: Kind, value: &Value) {
 pub(super) fn bytes_of(value: &Value) -> &[u8] {
     match value {
         Value::Text(bytes) | Value::Bytes(bytes) => bytes,
-        Value::Number(_) | Value::Flag(_) | Value::Names(_) => &[],
+        _ => &[],
     }
 }
 
@@ -212,7 +245,7 @@ fn show(field: &FieldSpec, value: &Value) -> String {
         (Shown::Value, Value::Flag(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
         (Shown::Value, Value::Names(names)) => names.join(",").escape_debug().to_string(),
         (Shown::Value, Value::Text(text)) => show_text(text),
-        (Shown::Value, Value::Bytes(bytes)) => show_hex(bytes),
+        (Shown::Value, value) => show_hex(bytes_of(value)),
     }
 }
 

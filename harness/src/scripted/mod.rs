@@ -10,12 +10,15 @@ mod behave;
 mod build;
 mod endpoint;
 mod exchange;
+mod flow;
+mod forge;
 mod judge;
 mod link;
 mod message;
 mod packets;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use std::fmt;
 use std::net::TcpStream;
@@ -25,8 +28,11 @@ use std::time::{Duration, Instant};
 use minissh::crypto::SigningKey;
 
 use crate::scenario::{Closed, Expect, Level, Scenario, Step, StepKind};
+use crate::transcript::{Stream, ready};
+use crate::verdict::capture::Side;
 use crate::verdict::{Broken, Failure, Outcome, Verdict};
 use endpoint::Endpoint;
+use judge::Came;
 use link::Link;
 
 /// The role of the scripted endpoint.
@@ -46,6 +52,13 @@ impl Role {
             Self::Server => *b"s-server",
         })
     }
+
+    fn side(self) -> Side {
+        match self {
+            Self::Client => Side::Client,
+            Self::Server => Side::Server,
+        }
+    }
 }
 
 /// Time since the connection began, for the trace only.
@@ -62,6 +75,8 @@ pub struct Setup {
     pub host_key: SigningKey,
     /// As a client: our user key. As a server: the key that lets the user in.
     pub user_key: SigningKey,
+    /// As a client: log in with the password where a scenario does not say how.
+    pub password_login: bool,
     /// A key that is never right.
     pub other_key: SigningKey,
     /// What all randomness is derived from.
@@ -87,23 +102,40 @@ impl Setup {
 /// subject that did well has been bidden farewell.
 #[must_use]
 pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -> Outcome {
+    match ready(stream) {
+        Ok(stream) => play_over(scenario, role, stream, setup),
+        Err(error) => {
+            let broken = Broken::while_doing("cannot set up the connection", error);
+            outcome_of_broken(&broken, None)
+        }
+    }
+}
+
+/// The same over whatever carries bytes.
+#[must_use]
+pub fn play_over(
+    scenario: &Scenario,
+    role: Role,
+    stream: impl Stream + 'static,
+    setup: &Setup,
+) -> Outcome {
     let began = Instant::now();
-    let link = match Link::new(stream, Arc::clone(&setup.clock)) {
-        Ok(link) => link,
-        Err(broken) => return outcome_of_broken(&broken, None),
-    };
+    let link = Link::new(Box::new(stream), role.side(), Arc::clone(&setup.clock));
     let mut endpoint = Endpoint::new(role, setup, link);
     let mut notes = Vec::new();
     let mut outcome = match play_steps(&mut endpoint, scenario, &mut notes) {
         Ok(Missed::Nothing) => Outcome::passed(),
-        Ok(Missed::Close(failure)) => Outcome::new(Verdict::Deviation, Some(failure)),
+        Ok(Missed::Graded(failure)) => Outcome::new(Verdict::Deviation, Some(failure)),
         Err((step, Stop::Fault(fault))) => Outcome::missed(scenario.level, fault.at(step)),
         Err((step, Stop::Broken(broken))) => outcome_of_broken(&broken, Some(step)),
     };
     outcome.decided_at = Some(endpoint.link.trace_len());
     endpoint.farewell();
     outcome.notes.splice(0..0, notes);
-    outcome.trace = endpoint.link.into_trace();
+    let (trace, capture) = endpoint.link.into_records();
+    outcome.trace = trace;
+    outcome.captures = vec![capture];
+    outcome.user = Some(setup.user.clone());
     outcome.took = began.elapsed();
     outcome
 }
@@ -111,8 +143,8 @@ pub fn play(scenario: &Scenario, role: Role, stream: TcpStream, setup: &Setup) -
 /// What was missed without ending the case.
 enum Missed {
     Nothing,
-    /// The connection was closed, but not with what a SHOULD asks for.
-    Close(Failure),
+    /// What came is tolerated, or less than a SHOULD asks for.
+    Graded(Failure),
 }
 
 fn play_steps<'s>(
@@ -121,28 +153,63 @@ fn play_steps<'s>(
     notes: &mut Vec<String>,
 ) -> Result<Missed, (&'s Step, Stop)> {
     let mut missed = Missed::Nothing;
-    for step in &scenario.steps {
-        let note = play_step(endpoint, step).map_err(|stop| (step, stop))?;
-        let Some(note) = note else { continue };
-        if scenario.level == Level::Should {
-            missed = Missed::Close(Fault::new(note).at(step));
-        } else {
-            notes.push(note);
+    let mut loops: Vec<(usize, u64)> = Vec::new();
+    let mut at = 0;
+    while let Some(step) = scenario.steps.get(at) {
+        at += 1;
+        match (&step.kind, loops.last()) {
+            (StepKind::Repeat(times), _) => {
+                loops.push((at, *times));
+                endpoint.rounds.push(1);
+            }
+            (StepKind::End, Some((start, times))) => match endpoint.rounds.last_mut() {
+                Some(round) if *round < *times => {
+                    *round += 1;
+                    at = *start;
+                }
+                _ => {
+                    loops.pop();
+                    endpoint.rounds.pop();
+                }
+            },
+            _ => {}
+        }
+        let came = match play_step(endpoint, step) {
+            Err(Stop::Fault(_)) if endpoint.has_ended => {
+                notes.push(format!("ended the connection at `{}`", step.source));
+                break;
+            }
+            played => played.map_err(|stop| (step, stop))?,
+        };
+        match came.note {
+            Some(note) if came.tolerated || scenario.level == Level::Should => {
+                missed = Missed::Graded(Fault::new(note).at(step));
+            }
+            note => notes.extend(note),
+        }
+        if came.ended {
+            break;
         }
     }
     Ok(missed)
 }
 
-fn play_step(endpoint: &mut Endpoint<'_>, step: &Step) -> Result<Option<String>, Stop> {
+fn play_step(endpoint: &mut Endpoint<'_>, step: &Step) -> Result<Came, Stop> {
     match &step.kind {
-        StepKind::Send(send) => endpoint.send(send).map(|()| None),
-        StepKind::Expect(expect) => endpoint.expect(expect).map(|()| None),
-        StepKind::Closed(closed) => endpoint.expect_closed(closed),
-        StepKind::Prelude(prelude) => endpoint.prelude(*prelude).map(|()| None),
-        StepKind::Act(_) => Err(Stop::broken(
-            "this is an act, which only a pair of whole peers can do".to_owned(),
-        )),
+        StepKind::Send(send) => endpoint.send(send)?,
+        StepKind::Expect(expect) => return endpoint.expect(expect),
+        StepKind::Closed(closed) if closed.optional => endpoint.may_end = true,
+        StepKind::Closed(closed) => return endpoint.expect_closed(closed),
+        StepKind::Quiet(quiet) => endpoint.expect_quiet(*quiet)?,
+        StepKind::Hold => endpoint.link.hold(),
+        StepKind::Release => endpoint.link.release()?,
+        StepKind::Pause(lasts) => endpoint.pause(*lasts),
+        StepKind::Rekeyed(times) => endpoint.expect_rekeyed(*times)?,
+        StepKind::Prelude(prelude, settings) => endpoint.prelude(*prelude, settings)?,
+        // Whoever walks the steps repeats them, and the client acts by itself.
+        StepKind::Act(_) | StepKind::End | StepKind::Repeat(_) => {}
     }
+    Ok(Came::default())
 }
 
 /// Why the steps do not go on.

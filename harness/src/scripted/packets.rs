@@ -5,10 +5,12 @@
 
 use minissh::crypto::{CryptoRng, PacketKey, TAG_BYTES};
 
+use super::forge::{Fill, Framing, Keys, Layout, flip};
+
 /// Longest packet that is taken, in bytes without the tag. OpenSSH's own bound.
 pub(super) const PACKET_BYTES_MAX: usize = 256 * 1024;
 
-const LENGTH_BYTES: usize = 4;
+pub(super) const LENGTH_BYTES: usize = 4;
 
 /// RFC 4253 §6: four bytes of padding are the least.
 const PADDING_BYTES_MIN: usize = 4;
@@ -27,16 +29,11 @@ pub(super) struct Half {
     is_strict: bool,
     /// How many key exchanges came before.
     pub(super) key_epoch: u32,
-    key: Option<PacketKey>,
-}
-
-/// How a packet differs from a good one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Framing {
-    /// So much padding, whatever becomes of the alignment.
-    pub(super) padding_bytes: Option<u8>,
-    /// One bit of the tag is wrong.
-    pub(super) flips_tag: bool,
+    pub(super) key: Option<PacketKey>,
+    /// That of the epoch before.
+    previous: Option<PacketKey>,
+    /// That of an exchange that is not in force yet.
+    pub(super) next: Option<PacketKey>,
 }
 
 /// Bytes that are no packet; nothing after them can be read either.
@@ -55,7 +52,8 @@ impl Half {
 
     /// What happens at NEWKEYS.
     pub(super) fn switch(&mut self, key: PacketKey, is_strict: bool) {
-        self.key = Some(key);
+        self.previous = self.key.replace(key);
+        self.next = None;
         self.key_epoch += 1;
         self.is_strict = is_strict;
         self.since_newkeys = 0;
@@ -70,44 +68,43 @@ impl Half {
         self.key.is_some()
     }
 
-    /// A packet around the payload.
+    /// A packet around the payload, and what keeps it from being made.
+    ///
+    /// `theirs` is the key of the other direction.
     pub(super) fn seal(
         &mut self,
         payload: &[u8],
-        framing: Framing,
+        framing: &Framing,
+        theirs: Option<&PacketKey>,
         rng: &mut impl CryptoRng,
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, String> {
+        let key = match framing.keys {
+            Keys::Current => self.key.as_ref(),
+            Keys::Previous => self.previous.as_ref(),
+            Keys::Next => Some(self.next.as_ref().ok_or("there are no next keys")?),
+            Keys::Theirs => theirs,
+            Keys::None => None,
+        };
         // Under the cipher the length field is outside of what must be a multiple of the block.
-        let aligned = if self.key.is_some() {
-            1
-        } else {
-            LENGTH_BYTES + 1
-        } + payload.len();
+        let outside = if key.is_some() { 0 } else { LENGTH_BYTES };
         let padding_bytes = framing
             .padding_bytes
-            .map_or_else(|| padding_bytes(aligned), usize::from);
-        let mut padding = vec![0; padding_bytes];
-        rng.fill_bytes(&mut padding);
-
-        let packet_bytes = 1 + payload.len() + padding.len();
-        let mut packet = Vec::with_capacity(LENGTH_BYTES + packet_bytes + TAG_BYTES);
-        packet.extend_from_slice(
-            &u32::try_from(packet_bytes)
-                .unwrap_or(u32::MAX)
-                .to_be_bytes(),
-        );
-        packet.push(u8::try_from(padding.len()).unwrap_or(u8::MAX));
-        packet.extend_from_slice(payload);
-        packet.extend_from_slice(&padding);
-        if let Some(key) = &self.key {
-            let mut tag = key.seal(self.sequence_number(), &mut packet);
-            if framing.flips_tag {
-                tag[0] ^= 1;
-            }
+            .map_or_else(|| padding_bytes(outside + 1 + payload.len()), usize::from);
+        let layout = Layout {
+            payload_bytes: payload.len(),
+            padding_bytes,
+            is_sealed: key.is_some(),
+        };
+        let mut packet = plain(payload, padding_bytes, framing, rng);
+        if let Some(key) = key {
+            let due = self.sequence_number();
+            let number = framing.sealed_as.map_or(due, |number| number.of(due));
+            let tag = key.seal(number, &mut packet);
             packet.extend_from_slice(&tag);
         }
+        flip(&mut packet, &framing.flips, &layout)?;
         self.count();
-        packet
+        Ok(packet)
     }
 
     /// The payload of the first packet in `bytes`, which is taken away from them; `None` while
@@ -194,6 +191,35 @@ impl Half {
     }
 }
 
+/// The packet before it is sealed.
+fn plain(
+    payload: &[u8],
+    padding_bytes: usize,
+    framing: &Framing,
+    rng: &mut impl CryptoRng,
+) -> Vec<u8> {
+    let mut padding = vec![0; padding_bytes];
+    match framing.fill {
+        Fill::Random => rng.fill_bytes(&mut padding),
+        Fill::Zeros => {}
+        Fill::Ones => padding.fill(0xff),
+    }
+    let packet_bytes = 1 + payload.len() + padding.len();
+    let packet_length = framing
+        .packet_length
+        .unwrap_or_else(|| u32::try_from(packet_bytes).unwrap_or(u32::MAX));
+    let padding_length = framing
+        .padding_length
+        .unwrap_or_else(|| u8::try_from(padding.len()).unwrap_or(u8::MAX));
+
+    let mut packet = Vec::with_capacity(LENGTH_BYTES + packet_bytes + TAG_BYTES);
+    packet.extend_from_slice(&packet_length.to_be_bytes());
+    packet.push(padding_length);
+    packet.extend_from_slice(payload);
+    packet.extend_from_slice(&padding);
+    packet
+}
+
 fn padding_bytes(aligned: usize) -> usize {
     let short = (BLOCK_BYTES - aligned % BLOCK_BYTES) % BLOCK_BYTES;
     if short < PADDING_BYTES_MIN {
@@ -228,6 +254,11 @@ mod tests {
 
     use super::*;
 
+    fn seal(half: &mut Half, payload: &[u8], rng: &mut impl CryptoRng) -> Vec<u8> {
+        let sealed = half.seal(payload, &Framing::default(), None, rng);
+        sealed.expect("nothing is forged")
+    }
+
     proptest! {
         /// Both ends of a self-test use this; it must at least agree with itself, in any pieces.
         #[test]
@@ -244,7 +275,7 @@ mod tests {
             let mut stream = Vec::new();
             let mut opened = Vec::new();
             for payload in &payloads {
-                for byte in ours.seal(payload, Framing::default(), &mut rng) {
+                for byte in seal(&mut ours, payload, &mut rng) {
                     stream.push(byte);
                     opened.extend(theirs.open(&mut stream).expect("sealed by us"));
                 }
@@ -257,11 +288,11 @@ mod tests {
         fn a_packet_of_the_other_count_is_explained(payload in prop::collection::vec(any::<u8>(), 1..50)) {
             let (mut ours, mut theirs) = (Half::default(), Half::default());
             let mut rng = from_seed(1);
-            let mut stream = ours.seal(&payload, Framing::default(), &mut rng);
+            let mut stream = seal(&mut ours, &payload, &mut rng);
             prop_assert!(theirs.open(&mut stream).is_ok());
             ours.switch(PacketKey::new(&[7; 64]), false);
             theirs.switch(PacketKey::new(&[7; 64]), true);
-            let mut stream = ours.seal(&payload, Framing::default(), &mut rng);
+            let mut stream = seal(&mut ours, &payload, &mut rng);
             let Err(Unreadable(why)) = theirs.open(&mut stream) else { panic!("it has another number") };
             prop_assert!(why.starts_with("a packet sealed as number 1, where number 0 is due"), "{why}");
         }

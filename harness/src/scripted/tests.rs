@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use minissh::crypto::SigningKey;
+use minissh::trace::Direction;
 
 use super::exchange::{Exchange, SecretForm, grind};
 use super::message::Message;
@@ -14,6 +15,8 @@ use super::*;
 use crate::requirement::Catalogue;
 use crate::scenario::verbs::Verb;
 use crate::scenario::{Value, parse};
+use crate::verdict::Capture;
+use crate::verdict::capture::{Carried, Segment};
 
 fn setup() -> Setup {
     let key = |seed| SigningKey::from_seed(&[seed; 32]);
@@ -21,6 +24,7 @@ fn setup() -> Setup {
         user: "somebody".to_owned(),
         password: "a secret".to_owned(),
         host_key: key(1),
+        password_login: false,
         user_key: key(2),
         other_key: key(3),
         seed: 1,
@@ -42,13 +46,16 @@ fn scenario(subject: &str, steps: &str) -> Scenario {
     let text = format!("# t\nscenario a/b\nsubject {subject}\ncites rfc4253-11.2/ignore\n{steps}");
     parse(Path::new("a/b.scn"), "a/b", text.as_bytes(), &catalogue())
         .unwrap_or_else(|errors| panic!("{errors}"))
+        .remove(0)
 }
 
 /// A scenario of the tree, whose ends are awaited for an instant only.
 fn impatient(name: &str) -> Scenario {
     let path = root().join("scenarios").join(name).with_extension("scn");
     let bytes = std::fs::read(&path).expect("it is in the tree");
-    let mut scenario = parse(&path, name, &bytes, &catalogue()).unwrap_or_else(|e| panic!("{e}"));
+    let mut scenario = parse(&path, name, &bytes, &catalogue())
+        .unwrap_or_else(|e| panic!("{e}"))
+        .remove(0);
     for step in &mut scenario.steps {
         if let StepKind::Closed(closed) = &mut step.kind {
             closed.within = Some(Duration::from_millis(200));
@@ -107,6 +114,28 @@ fn preludes_meet_in_every_depth() {
         passes(&client);
         passes(&server);
     }
+}
+
+/// What one end wrote is what the other read, and both know the secret.
+#[test]
+fn both_ends_capture_the_same_connection() {
+    let (client, server) = play_both("session", "session");
+    let [client, server] = [&client, &server].map(|outcome| &outcome.captures[0]);
+    let carried = |capture: &Capture, direction| -> Vec<u8> {
+        let bytes = |segment: &Segment| match &segment.what {
+            Carried::Bytes(bytes) if segment.direction == direction => bytes.clone(),
+            _ => Vec::new(),
+        };
+        capture.segments.iter().flat_map(bytes).collect()
+    };
+    let up = carried(client, Direction::Outbound);
+    assert!(up.starts_with(b"SSH-2.0-scripted\r\n"));
+    assert_eq!(up, carried(server, Direction::Inbound));
+    let down = carried(server, Direction::Outbound);
+    assert!(down.starts_with(&carried(client, Direction::Inbound)));
+    let secret = |capture: &Capture| capture.key_lines[0][32..].to_owned();
+    assert_eq!(secret(client), secret(server));
+    assert!(secret(client).starts_with(" SHARED_SECRET "));
 }
 
 #[test]
@@ -206,6 +235,272 @@ fn ambient_messages_are_passed_over_unless_strict() {
     passes(&client);
 }
 
+/// A subject that keeps the peace, with a KEXINIT that it sends while it is spoken to.
+#[test]
+fn keys_are_exchanged_again_by_either_side_in_the_middle_of_things() {
+    let answer = "rekey\n< global-request\n> request-failure";
+    let server = format!("session\n{answer}\n{answer}");
+    let (client, server) = play_both("session\nrekey\nlive\nrekey\nlive", &server);
+    passes(&client);
+    passes(&server);
+    let theirs = "session\n> channel-data data=one\n> kexinit\n< kexinit\nrekey\n> channel-data data=two\n> disconnect";
+    let (client, _) = play_both(
+        "session\n< channel-data data=one\n< channel-data data=two\n< disconnect",
+        theirs,
+    );
+    passes(&client);
+    let (client, _) = play_both(
+        "session\nrekey\n< channel-data data=one\n< disconnect",
+        "session\n> channel-data data=one\nrekey\n> disconnect",
+    );
+    passes(&client);
+}
+
+/// RFC 4253 §7.1: between its KEXINIT and its NEWKEYS a side sends nothing of the session.
+#[test]
+fn data_amid_a_key_exchange_is_a_fault() {
+    let server = "session\n< kexinit\n> kexinit\n> channel-data data=x\nrekey";
+    let (client, _) = play_both("session\nrekey", server);
+    assert_eq!(client.verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_second_or_an_early_newkeys_changes_no_keys() {
+    let (client, _) = play_both(
+        "login\n< newkeys\n< ignore\n< disconnect",
+        "login\n> newkeys\n> ignore\n> disconnect",
+    );
+    passes(&client);
+}
+
+#[test]
+fn every_forgery_is_noticed_and_every_oddity_is_taken() {
+    for fault in [
+        "flip=tag:0",
+        "flip=tag:127",
+        "flip=payload:3",
+        "flip=padding:0",
+        "flip=padding-length:1",
+        "flip=length:3",
+        "sealed-as=-1",
+        "sealed-as=77",
+        "keys=theirs",
+        "keys=none",
+        "keys=previous",
+        "padding=3",
+        "padding-length=0",
+        "packet-length=3",
+        "packet-length=300000",
+        "padding=5",
+    ] {
+        let server = format!(
+            "login\n> ignore data=abc {fault}\n> ignore data=\"x\"*64\n> fin\nquiet strict"
+        );
+        let (client, _) = play_both("login\n< disconnect within=300ms", &server);
+        let actual = client.failure.expect("it cannot be read").actual;
+        assert!(
+            !actual.contains("nothing within") && !actual.contains("end of the stream"),
+            "{fault}: {actual}"
+        );
+    }
+    for oddity in [
+        "padding=255",
+        "padding-fill=ones",
+        "padding-fill=zeros",
+        "split=1",
+        "split-at=4",
+        "split-at=-1",
+        "split=7 delay=1ms",
+        "append=\"\"",
+        "patch=5:\"A\"",
+    ] {
+        let server = format!("login\n> ignore data=abc {oddity}\n> disconnect");
+        let (client, _) = play_both("login\n< ignore\n< disconnect", &server);
+        passes(&client);
+    }
+}
+
+#[test]
+fn payloads_are_trimmed_appended_to_and_patched() {
+    let server = "login\n> ignore data=abc trim=3 append=#ff patch=1:#01\n> disconnect";
+    let (client, _) = play_both("login\n< raw payload=#020100ff\n< disconnect", server);
+    assert_eq!(client.verdict, Verdict::Fail, "it does not decode");
+    let server =
+        "login\n> ignore data=abc trim=-1 patch=4:#02\n> message number=101 body=#05\n> disconnect";
+    let (client, _) = play_both(
+        "login\n< raw payload=#02000000026162\n< message number=101|102 body=#05\n< disconnect",
+        server,
+    );
+    passes(&client);
+}
+
+#[test]
+fn what_is_held_back_comes_all_the_same_and_pauses_are_survived() {
+    let server =
+        "hold\n> ident\n> kexinit\nrelease\nlogin\npause 10ms\n> ignore split=1 delay=1ms\nlive";
+    let (client, _) = play_both(
+        "login\n< ignore\n< global-request\n> request-failure",
+        server,
+    );
+    passes(&client);
+}
+
+#[test]
+fn ends_of_every_kind_are_ends() {
+    for end in [
+        "> fin\nquiet",
+        "> rst",
+        "> disconnect reason=2",
+        "> ignore cut=5\n> fin\nquiet",
+        "> bytes data=#00",
+    ] {
+        let (client, _) = play_both("login\n< closed", &format!("login\n{end}"));
+        passes(&client);
+    }
+}
+
+#[test]
+fn alternatives_end_a_scenario_or_are_graded() {
+    let with = |answer: &str| {
+        let steps =
+            "login\n> raw payload=#65\n< unimplemented | closed | tolerated quiet 50ms\nlive";
+        play_both(steps, &format!("login\n< raw payload=#65\n{answer}")).0
+    };
+    passes(&with(
+        "> unimplemented\n< global-request\n> request-failure",
+    ));
+    passes(&with("> fin\nquiet"));
+    passes(&with("> disconnect"));
+    let silent = with("< global-request\n> request-failure");
+    assert_eq!(silent.verdict, Verdict::Deviation, "{:?}", silent.failure);
+    assert_eq!(with("> debug\n> userauth-success").verdict, Verdict::Fail);
+}
+
+#[test]
+fn an_optional_line_is_not_waited_for_and_may_be_satisfied_late() {
+    let client = "login\n< channel-open optional\n> ignore\n< disconnect";
+    for server in [
+        "login\n> disconnect",
+        "login\n< ignore\n> channel-open\n> disconnect",
+    ] {
+        let (client, _) = play_both(client, server);
+        passes(&client);
+        assert!(client.took < Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn quiet_is_broken_by_a_message_and_not_by_an_ambient_one() {
+    let (client, _) = play_both("login\nquiet 50ms", "login\n> debug\n< disconnect");
+    passes(&client);
+    let (client, _) = play_both("login\nquiet 50ms strict", "login\n> debug\n< disconnect");
+    assert_eq!(client.verdict, Verdict::Fail);
+    let (client, _) = play_both("login\nquiet", "login\n> channel-open\n< disconnect");
+    assert_eq!(client.verdict, Verdict::Fail);
+}
+
+#[test]
+fn what_was_received_can_be_sent_again() {
+    let client = "login\n> channel-open sender=7 window=100 packet-max=60\n\
+                  < channel-open-confirmation recipient=7 sender->theirs window->w\n\
+                  > channel-data recipient=$theirs size=$w-70\n> channel-data on=7 total=$packet-max+1\n\
+                  < channel-data recipient=7 total=70\n< channel-data all=\"hello\"\nquiet 50ms\n\
+                  > channel-window-adjust on=7 add=1\n< channel-data data=!";
+    let server = "login\n< channel-open sender->s window=100\n> channel-open-confirmation recipient=$s sender=9 window=100 packet-max=40\n\
+                  < channel-data recipient=9 data=seq:30\n< channel-data total=41\n\
+                  > channel-data size=40\n> channel-data on=9 size=30\n> channel-data data=hel\n> channel-data data=lo\n\
+                  > channel-data size=25\n< channel-window-adjust recipient=9\n> disconnect";
+    let (client_outcome, _) = play_both(client, server);
+    // The server overruns nothing but sends what is not waited for.
+    let failure = client_outcome
+        .failure
+        .expect("25 bytes come amid the quiet");
+    assert_eq!(failure.step, "quiet 50ms", "{failure:?}");
+    let server = server
+        .replace("> channel-data size=25\n", "")
+        .replace("> disconnect", "> channel-data data=!\n< disconnect");
+    let (client, server) = play_both(client, &server);
+    passes(&client);
+    passes(&server);
+}
+
+/// RFC 4254 §5.2, wherever it happens.
+#[test]
+fn who_overruns_a_window_or_a_packet_fails() {
+    for (size, why) in [
+        (11, "where the window has 10 left"),
+        (7, "where 6 are the most"),
+    ] {
+        let client =
+            "login\n> channel-open window=10 packet-max=6\n< channel-open-confirmation\nlive";
+        let server = format!(
+            "login\n< channel-open\n> channel-open-confirmation\n> channel-data size={size}\n< global-request"
+        );
+        let failure = play_both(client, &server)
+            .0
+            .failure
+            .expect("it is too much");
+        assert!(failure.actual.ends_with(why), "{}", failure.actual);
+    }
+}
+
+#[test]
+fn rounds_are_counted_also_one_in_another() {
+    let client = "login\nrepeat 2\nrepeat 3\n> unimplemented sequence=$round\nend\n> unimplemented sequence=$round+10\nend\n> disconnect";
+    let server = "login\n< unimplemented sequence=1\n< unimplemented sequence=2\n< unimplemented sequence=3\n< unimplemented sequence=11\n\
+                  < unimplemented sequence=1\n< unimplemented sequence=2\n< unimplemented sequence=3\n< unimplemented sequence=12\n< disconnect";
+    let (_, server) = play_both(client, server);
+    passes(&server);
+}
+
+#[test]
+fn data_of_the_wrong_amount_or_content_is_told() {
+    let told = |demand: &str| {
+        let client = format!("session\n< channel-data {demand} within=100ms");
+        let server = "session\n> channel-data data=abc\n> channel-data data=de\n< ignore";
+        play_both(&client, server)
+            .0
+            .failure
+            .map(|failure| failure.actual)
+    };
+    assert_eq!(told("total=5"), None);
+    assert_eq!(told("all=\"abcde\""), None);
+    assert_eq!(
+        told("total=4").as_deref(),
+        Some("5 bytes, where 4 are wanted")
+    );
+    assert_eq!(
+        told("total=6").as_deref(),
+        Some("5 of 6 bytes within 100ms")
+    );
+    assert_eq!(
+        told("all=\"abcdX\"").as_deref(),
+        Some("other bytes from byte 4 on")
+    );
+}
+
+#[test]
+fn a_login_takes_the_methods_that_it_is_told_in_their_order() {
+    for methods in ["password", "publickey,password", "password,publickey"] {
+        let login = format!("login with={methods}");
+        let (client, server) = play_both(&login, &login);
+        passes(&client);
+        passes(&server);
+        let (client, _) = play_both("login", &login);
+        assert_eq!(client.verdict, Verdict::Fail, "{methods}");
+    }
+}
+
+#[test]
+fn a_session_has_the_command_and_the_windows_that_it_is_told() {
+    let client = "session command=\"seq 9\" window=5 sender=8\n> ignore";
+    let server = "login\n< channel-open window=5 sender=8\n> channel-open-confirmation\n\
+                  < channel-request command=\"seq 9\"\n> channel-success\n< ignore";
+    let (client, server) = play_both(client, server);
+    passes(&client);
+    passes(&server);
+}
+
 /// The same seed must give the same bytes, or no failure can be played again.
 #[test]
 fn the_trace_of_a_login_repeats_and_shows_no_secret() {
@@ -264,7 +559,7 @@ fn a_subject_that_swallows_the_fault_fails() {
 fn a_secret_hashed_as_a_string_is_called_by_its_name() {
     let setup = setup();
     let (stream, _theirs) = sockets();
-    let link = Link::new(stream, Arc::clone(&setup.clock)).expect("loopback");
+    let link = Link::new(Box::new(stream), Side::Client, Arc::clone(&setup.clock));
     let mut endpoint = Endpoint::new(Role::Client, &setup, link);
     endpoint.say("ecdh-init").expect("the socket is open");
     let our_share = endpoint.ours.share.clone().expect("it was sent");

@@ -32,8 +32,8 @@ const ENGINE_SLACK: Duration = Duration::from_secs(20);
 
 /// A container engine that answers.
 pub struct Engine {
-    docker: Docker,
-    runtime: Runtime,
+    pub(super) docker: Docker,
+    pub(super) runtime: Runtime,
 }
 
 /// Why no engine can be used.
@@ -377,7 +377,7 @@ impl From<NoEngine> for Broken {
     }
 }
 
-fn broken(what: &str, e: &dyn StdError) -> Broken {
+pub(super) fn broken(what: &str, e: &dyn StdError) -> Broken {
     let mut words = format!("{what}: {e}");
     let mut cause = e.source();
     while let Some(error) = cause {

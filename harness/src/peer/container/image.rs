@@ -1,12 +1,10 @@
 //! Images made from `docker/`: named by what they are made of, so that each is built once.
 
+use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use testcontainers::GenericBuildableImage;
-use testcontainers::core::BuildImageOptions;
-use testcontainers::runners::SyncBuilder;
 
 use super::Engine;
 use crate::peer::{Broken, process};
@@ -16,25 +14,77 @@ const MAKE_BASE: &str = include_str!("../../../../docker/make-base");
 /// How long that may take for several suites at once, on a slow mirror.
 const MAKE_BASE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// A folder of `docker/` for one Debian suite.
+/// The files of a folder of `docker/`: name and content.
+type Files = &'static [(&'static str, &'static str)];
+
+/// The folders of `docker/`, with what is in them: peers, and a reader of captures for tests.
+const FOLDERS: &[(&str, &str, Files)] = &[
+    (
+        "openssh",
+        include_str!("../../../../docker/openssh/Dockerfile"),
+        &[(
+            "sshd_config",
+            include_str!("../../../../docker/openssh/sshd_config"),
+        )],
+    ),
+    (
+        "openssh-old",
+        include_str!("../../../../docker/openssh-old/Dockerfile"),
+        &[(
+            "sshd_config",
+            include_str!("../../../../docker/openssh/sshd_config"),
+        )],
+    ),
+    (
+        "others",
+        include_str!("../../../../docker/others/Dockerfile"),
+        &[],
+    ),
+    (
+        "libssh",
+        include_str!("../../../../docker/libssh/Dockerfile"),
+        &[
+            (
+                "client.c",
+                include_str!("../../../../docker/libssh/client.c"),
+            ),
+            (
+                "server.c",
+                include_str!("../../../../docker/libssh/server.c"),
+            ),
+        ],
+    ),
+    (
+        "tshark",
+        include_str!("../../../../docker/tshark/Dockerfile"),
+        &[],
+    ),
+];
+
+/// A folder of `docker/` for one release of a distribution.
 #[derive(Debug, Clone)]
 pub struct Image {
     name: String,
     tag: String,
     suite: String,
+    /// What it is made from, if not from the suite of Debian.
+    base: Option<String>,
     dockerfile: &'static str,
-    files: &'static [(&'static str, &'static str)],
+    files: Files,
 }
 
 impl Image {
-    /// The image that `dockerfile` makes of `files` (name in its folder, content) and `suite`.
-    #[must_use]
-    pub fn new(
-        name: &str,
-        suite: &str,
-        dockerfile: &'static str,
-        files: &'static [(&'static str, &'static str)],
-    ) -> Self {
+    /// The image that a folder of `docker/` makes of a suite: of Debian, unless a `base` is given.
+    ///
+    /// # Errors
+    /// [`Broken`] when there is no such folder.
+    pub fn new(folder: &str, suite: &str, base: Option<&str>) -> Result<Self, Broken> {
+        let found = FOLDERS.iter().find(|(name, _, _)| *name == folder);
+        let Some(&(name, dockerfile, files)) = found else {
+            let names: Vec<&str> = FOLDERS.iter().map(|(name, _, _)| *name).collect();
+            return Err(Broken::new(format!("there is no image `{folder}`"))
+                .hint(format!("there are {}", names.join(", "))));
+        };
         let mut hash = Sha256::new();
         for text in [dockerfile]
             .into_iter()
@@ -48,13 +98,14 @@ impl Image {
             .iter()
             .take(6)
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        Self {
+        Ok(Self {
             name: format!("sshdrill-{name}"),
             tag: format!("{suite}-{hash}"),
             suite: suite.to_owned(),
+            base: base.map(str::to_owned),
             dockerfile,
             files,
-        }
+        })
     }
 
     /// Name and tag, as the engine knows it.
@@ -79,7 +130,13 @@ impl Image {
             .iter()
             .filter(|image| !image.is_here(engine))
             .collect();
-        let suites: Vec<&str> = missing.iter().map(|image| image.suite.as_str()).collect();
+        let mut suites: Vec<&str> = missing
+            .iter()
+            .filter(|image| image.base.is_none())
+            .map(|image| image.suite.as_str())
+            .collect();
+        suites.sort_unstable();
+        suites.dedup();
         // Only a hint for later: with a registry the build itself can do without.
         let bases = make_bases(engine, &suites, progress).err();
         std::thread::scope(|scope| {
@@ -94,7 +151,9 @@ impl Image {
         })
     }
 
-    fn is_here(&self, engine: &Engine) -> bool {
+    /// Whether it was built already.
+    #[must_use]
+    pub fn is_here(&self, engine: &Engine) -> bool {
         engine.has_image(&format!("{}:{}", self.name, self.tag))
     }
 
@@ -109,43 +168,40 @@ impl Image {
         }
         let started = Instant::now();
         progress(&format!("building {}:{}", self.name, self.tag));
-        let context = GenericBuildableImage::new(&self.name, &self.tag)
-            .with_dockerfile_string(self.dockerfile);
-        let context = self.files.iter().fold(context, |context, (name, text)| {
-            context.with_data(*text, format!("./{name}"))
-        });
-        let options = BuildImageOptions::new().with_build_arg("SUITE", &self.suite);
-        let built = context.build_image_with(options);
-        let built = built.map_err(|e| self.not_built(engine, bases, &e));
-        if built.is_ok() {
-            let took = started.elapsed().as_secs();
-            progress(&format!("built {}:{} in {took} s", self.name, self.tag));
-        }
-        built.map(|_| ())
+        let files: Vec<(&str, &str)> = [("Dockerfile", self.dockerfile)]
+            .into_iter()
+            .chain(self.files.iter().copied())
+            .collect();
+        let base = self.base.as_deref().map(|base| ("BASE", base));
+        let arguments: HashMap<&str, &str> =
+            [("SUITE", &*self.suite)].into_iter().chain(base).collect();
+        engine
+            .build(self.name_and_tag(), &files, &arguments)
+            .map_err(|broken| self.not_built(engine, bases, broken))?;
+        let took = started.elapsed().as_secs();
+        progress(&format!("built {}:{} in {took} s", self.name, self.tag));
+        Ok(())
     }
 
-    /// The engine's words for a failed build do not say which command failed or how, and those for
-    /// a missing base image speak of a registry; so the cause is looked for.
-    fn not_built(
-        &self,
-        engine: &Engine,
-        bases: Option<&Broken>,
-        e: &dyn std::error::Error,
-    ) -> Broken {
-        let base = base(&self.suite);
+    /// The engine's words for a missing base image speak of a registry, so the cause is looked for.
+    fn not_built(&self, engine: &Engine, bases: Option<&Broken>, broken: Broken) -> Broken {
+        let base = self.base.clone().unwrap_or_else(|| base(&self.suite));
         match bases {
             Some(bases) if !engine.has_image(&base) => Broken {
                 what: format!("no base image {base}: {}", bases.what),
                 hint: bases.hint.clone(),
             },
-            _ => {
-                Broken::new(format!("cannot build {}:{}: {e}", self.name, self.tag)).hint(format!(
-                    "see what fails: docker build --build-arg SUITE={} docker/{}",
-                    self.suite,
-                    self.name.trim_start_matches("sshdrill-"),
-                ))
-            }
+            _ => broken.hint(format!("all of its output: {}", self.by_hand())),
         }
+    }
+
+    /// The command that builds it.
+    fn by_hand(&self) -> String {
+        let folder = self.name.trim_start_matches("sshdrill-");
+        let base = self.base.as_ref();
+        let base = base.map_or_else(String::new, |base| format!("--build-arg BASE={base} "));
+        let suite = &self.suite;
+        format!("docker build --build-arg SUITE={suite} {base}docker/{folder}")
     }
 }
 
@@ -192,4 +248,25 @@ fn make_bases(
         what: said("error: ").unwrap_or_else(|| ran.stderr.trim().to_owned()),
         hint: said("hint: ").or_else(|| Some(format!("docker/make-base {names}"))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_built_by_hand_from_the_same_base() {
+        let by_hand = |folder, suite, base| {
+            let image = Image::new(folder, suite, base).expect("there is such a folder");
+            image.by_hand()
+        };
+        assert_eq!(
+            by_hand("openssh", "sid", None),
+            "docker build --build-arg SUITE=sid docker/openssh"
+        );
+        assert_eq!(
+            by_hand("openssh-old", "trusty", Some("ubuntu:14.04")),
+            "docker build --build-arg SUITE=trusty --build-arg BASE=ubuntu:14.04 docker/openssh-old"
+        );
+    }
 }

@@ -1,11 +1,14 @@
 //! Containers for peers: the engine, the images made from `docker/`, and what is left of earlier
 //! runs. Knows nothing of SSH.
 
+mod build;
 mod engine;
 mod image;
+mod inside;
 
 pub use engine::{Cleaned, Engine, NoEngine, Running, clean, remove_own};
 pub use image::Image;
+pub use inside::Inside;
 
 /// Label on everything that the suite makes: containers carry the run as its value, images `image`.
 const LABEL: &str = "sshdrill";

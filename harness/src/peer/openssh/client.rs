@@ -9,9 +9,12 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Place, quoted};
+use super::dialect::{self, Release};
+use super::rekey_option;
+use crate::peer::place::{Input, Place, putting, quoted};
 use crate::peer::{
-    Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome, KnownHost, keys,
+    Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome, KnownHost, Signal,
+    TERM, keys,
 };
 use crate::verdict::Log;
 
@@ -20,6 +23,9 @@ const BRINGING_MAX: Duration = Duration::from_secs(60);
 
 /// The name under which `known_hosts` lists the server, whatever its address.
 const HOST_ALIAS: &str = "drill";
+
+/// What its log says of the request.
+const EXIT_SIGNAL: &str = " rtype exit-signal ";
 
 /// Options for every connection: our algorithms, our files, and nothing of the user's.
 const OPTIONS: &[&str] = &[
@@ -38,14 +44,19 @@ const OPTIONS: &[&str] = &[
     "LogLevel=DEBUG3",
 ];
 
-/// Runs `job` in `place`.
-pub(super) fn connect(place: &dyn Place, job: &ClientJob) -> Result<ClientRecord, Broken> {
+/// Runs `job` in `place`. `ssh` are the shell's words that run the program of this release.
+pub(super) fn connect(
+    place: &dyn Place,
+    ssh: &str,
+    release: Release,
+    job: &ClientJob,
+) -> Result<ClientRecord, Broken> {
     static JOBS: AtomicU64 = AtomicU64::new(1);
     let number = JOBS.fetch_add(1, Ordering::Relaxed);
     let folder = quoted(&format!("{}/client-{number}", place.folder()));
 
-    let (putting, input) = putting(&inputs(job));
-    let running = running(place.ssh(), job);
+    let (putting, input) = putting(&inputs(job), "in");
+    let running = running(ssh, release, job);
     let script = format!(
         "set -e; umask 077; mkdir {folder}; cd {folder}; mkdir in\n{putting}set +e\n{running}"
     );
@@ -77,11 +88,9 @@ pub(super) fn connect(place: &dyn Place, job: &ClientJob) -> Result<ClientRecord
         end,
         logs,
         trace: Vec::new(),
+        captures: Vec::new(),
     })
 }
-
-/// One input file: name, mode, content.
-type Input<'a> = (String, &'static str, std::borrow::Cow<'a, [u8]>);
 
 /// Everything the clients read. Files, because a command line can be read by anybody.
 fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
@@ -110,38 +119,25 @@ fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
     inputs
 }
 
-/// A script that writes the inputs into `in/`, and the bytes that it takes them from.
-fn putting(inputs: &[Input<'_>]) -> (String, Vec<u8>) {
-    let mut script = String::new();
-    let mut bytes = Vec::new();
-    for (name, mode, content) in inputs {
-        let _ = writeln!(
-            script,
-            "head -c {} >in/{name}; chmod {mode} in/{name}",
-            content.len()
-        );
-        bytes.extend_from_slice(content);
-    }
-    (script, bytes)
-}
-
 /// The script that runs the clients. It ends with 0 whatever became of them.
-fn running(ssh: &str, job: &ClientJob) -> String {
+fn running(ssh: &str, release: Release, job: &ClientJob) -> String {
     let mut script = format!(
         "unset SSH_AUTH_SOCK
-         export SSH_ASKPASS=./in/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=none
+         export SSH_ASKPASS=./in/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=none TERM={TERM}
          client() {{
              name=$1; shift
              {} \"$@\" <in/stdin.$name >stdout.$name 2>stderr.$name
              echo $? >status.$name
          }}\n",
-        command(ssh, job)
+        command(ssh, release, job)
     );
     let host = quoted(&job.host);
     let run = |number: usize, exec: &Exec, through: &str| {
         format!(
-            "client {number} {through}{host} -- {}",
-            quoted(&exec.command)
+            "{}client {number} {through}{}{host}{}",
+            environment(exec),
+            session_options(exec),
+            remote_command(exec)
         )
     };
     match job.execs.as_slice() {
@@ -164,8 +160,7 @@ fn running(ssh: &str, job: &ClientJob) -> String {
                 script,
                 "wait $sessions
                  {ssh} -F /dev/null -S control -O exit {host} 2>/dev/null
-                 wait\n",
-                ssh = quoted(ssh)
+                 wait\n"
             );
         }
     }
@@ -173,9 +168,33 @@ fn running(ssh: &str, job: &ClientJob) -> String {
     script
 }
 
+/// Assignments before the client's name: variables for it to pass on.
+fn environment(exec: &Exec) -> String {
+    let assigned = exec
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={} ", quoted(value)));
+    assigned.collect()
+}
+
+fn session_options(exec: &Exec) -> String {
+    let mut options = String::new();
+    for (name, _) in &exec.env {
+        let _ = write!(options, "-o SendEnv={name} ");
+    }
+    // Twice, since our own input is no terminal.
+    options.push_str(if exec.terminal { "-t -t " } else { "-T " });
+    options
+}
+
+fn remote_command(exec: &Exec) -> String {
+    let command = exec.command.as_deref();
+    command.map_or_else(String::new, |command| format!(" -- {}", quoted(command)))
+}
+
 /// The command line that all clients of the job have in common, as shell words. `$name` is theirs.
-fn command(ssh: &str, job: &ClientJob) -> String {
-    let mut words = format!("{} -F /dev/null -E log.$name -p {}", quoted(ssh), job.port);
+fn command(ssh: &str, release: Release, job: &ClientJob) -> String {
+    let mut words = format!("{ssh} -F /dev/null -E log.$name -p {}", job.port);
     let login = match job.credential {
         Credential::Publickey => ["PreferredAuthentications=publickey", "BatchMode=yes"],
         // Batch mode would mean not to ask for a password, not even a program.
@@ -183,13 +202,12 @@ fn command(ssh: &str, job: &ClientJob) -> String {
     };
     let user = format!("User={}", job.user);
     let alias = format!("HostKeyAlias={HOST_ALIAS}");
-    for option in OPTIONS
-        .iter()
-        .chain(&login)
-        .copied()
-        .chain([user.as_str(), alias.as_str()])
-    {
-        let _ = write!(words, " -o {}", quoted(option));
+    let options = [OPTIONS, &login, &[user.as_str(), alias.as_str()]].concat();
+    for option in dialect::client_options(&options, release) {
+        let _ = write!(words, " -o {}", quoted(&option));
+    }
+    if let Some(option) = rekey_option(job.rekey) {
+        let _ = write!(words, " -o {}", quoted(&option));
     }
     words
 }
@@ -238,10 +256,11 @@ fn end(job: &ClientJob, files: &mut BTreeMap<String, Vec<u8>>, logs: &[Log]) -> 
         };
         let code = String::from_utf8_lossy(&file("status")).trim().parse().ok();
         let log = logs.iter().find(|log| log.name == format!("ssh {number}"));
-        let exit_status = exit_status(code, log.map_or("", |log| log.text.as_str()));
+        let log = log.map_or("", |log| log.text.as_str());
+        let exit_status = exit_status(code, log);
         let stderr = file("stderr");
         // Without a status the session was ended by a signal, or quietly, or the client complained.
-        let complained = !words.is_empty() && !all.contains(" rtype exit-signal ");
+        let complained = !words.is_empty() && !all.contains(EXIT_SIGNAL);
         if exit_status.is_none() && (code.is_none() || complained) {
             let said = String::from_utf8_lossy(&stderr);
             return ClientEnd::Failed(format!("{words}\n{said}").trim().to_owned());
@@ -250,6 +269,7 @@ fn end(job: &ClientJob, files: &mut BTreeMap<String, Vec<u8>>, logs: &[Log]) -> 
             stdout: file("stdout"),
             stderr,
             exit_status,
+            exit_signal: log.contains(EXIT_SIGNAL).then_some(Signal::Unnamed),
         });
     }
     if job.execs.is_empty() && !all.contains("Authenticated to ") {

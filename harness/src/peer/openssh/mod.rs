@@ -2,36 +2,28 @@
 //! their words are read, is the same for both and lies here; where and how a command is run is a
 //! `Place` and the only difference.
 
+mod build;
 mod client;
 mod container;
-mod kexinit;
+mod dialect;
 mod local;
 mod sshd;
-
-use std::time::Duration;
-
-use super::process::Ran;
-use super::{Broken, Reach};
 
 pub use container::ContainerOpenSsh;
 pub use local::LocalOpenSsh;
 
+use super::RekeyLimit;
+
 /// What every server is told; `docker/openssh/Dockerfile` copies the same file.
 pub(super) const SSHD_CONFIG: &str = include_str!("../../../../docker/openssh/sshd_config");
 
-/// Where commands are run, and over which address they reach servers of ours.
-trait Place: Send + Sync {
-    /// Runs a shell script with `stdin`, and kills it with all that it started after `limit`.
-    fn run(&self, script: &str, stdin: &[u8], limit: Duration) -> Result<Ran, Broken>;
-
-    /// A folder below which a script may make its own.
-    fn folder(&self) -> &str;
-
-    /// The `ssh` program.
-    fn ssh(&self) -> &str;
-
-    /// See [`super::Peer::reach`].
-    fn reach(&self) -> Reach;
+/// The option that makes either side begin key exchanges.
+fn rekey_option(limit: RekeyLimit) -> Option<String> {
+    let bytes = limit.bytes.map_or("default".to_owned(), |n| n.to_string());
+    match limit.seconds {
+        Some(seconds) => Some(format!("RekeyLimit={bytes} {seconds}")),
+        None => limit.bytes.map(|_| format!("RekeyLimit={bytes}")),
+    }
 }
 
 /// Product and version from what `ssh -V` printed: `OpenSSH 9.2p1 Debian-2+deb12u10`.
@@ -48,11 +40,6 @@ fn version(product: &str) -> Option<(u32, u32)> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(rest.len());
     Some((major.parse().ok()?, rest[..digits].parse().ok()?))
-}
-
-/// A word for the shell, whatever it holds.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -78,13 +65,21 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_word_survives_the_shell() {
-        let word = "it's $HOME; \"`x`\" \\ \n*";
-        let printed = std::process::Command::new("sh")
-            .args(["-c", &format!("printf %s {}", quoted(word))])
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8(printed.stdout).unwrap(), word);
+    fn a_limit_is_said_as_rekey_limit_takes_it() {
+        let option = |bytes, seconds| rekey_option(RekeyLimit { bytes, seconds });
+        assert_eq!(option(None, None), None);
+        assert_eq!(
+            option(Some(65536), None).as_deref(),
+            Some("RekeyLimit=65536")
+        );
+        assert_eq!(
+            option(None, Some(1)).as_deref(),
+            Some("RekeyLimit=default 1")
+        );
+        assert_eq!(
+            option(Some(16), Some(2)).as_deref(),
+            Some("RekeyLimit=16 2")
+        );
     }
 
     #[test]

@@ -3,25 +3,25 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::local::{ASKING_MAX, asked, folder};
-use super::{SSHD_CONFIG, product, version};
+use super::build::{ASKING_MAX, Build};
+use super::dialect::{self, Release};
+use super::{SSHD_CONFIG, product, rekey_option, version};
 use crate::peer::keys::{self, LOGIN};
+use crate::peer::place::folder;
 use crate::peer::process::{self, Daemon};
-use crate::peer::{Broken, RunningServer, ServerRecord};
+use crate::peer::{Broken, RekeyLimit, RunningServer, ServerRecord, port};
 use crate::verdict::Log;
 
 /// How long a server may take until it listens.
 const START_MAX: Duration = Duration::from_secs(15);
-/// From 9.8 on a server locks clients out after a few refused logins; older ones refuse the option.
-const PENALTIES_SINCE: (u32, u32) = (9, 8);
 /// What it says when it will not listen, so that nobody waits for it.
 const GAVE_UP: &[&str] = &[
     "Bad configuration option",
@@ -40,9 +40,13 @@ const PRIVSEP: &str = "/run/sshd";
 /// How this machine's `sshd` is started.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
-    sshd: PathBuf,
+    /// The words that run it.
+    words: Vec<String>,
     login: Login,
-    takes_penalties: bool,
+    /// What is the same for each start.
+    config: String,
+    /// The `-o` options that are.
+    options: Vec<String>,
 }
 
 /// Who can log in.
@@ -56,22 +60,25 @@ enum Login {
 }
 
 impl Server {
-    /// `known` is the version to assume of a server that does not tell its own.
-    pub(super) fn new(sshd: PathBuf, known: (u32, u32)) -> Result<Self, Broken> {
-        let known = product(&asked(&sshd, &["-V"])?)
+    /// `known` is the release to assume of a server that does not tell its own.
+    pub(super) fn new(build: &Build, known: Release) -> Result<Self, Broken> {
+        let sshd = build.sshd.as_deref().unwrap_or(Path::new("sshd"));
+        let release = product(&build.ask(sshd, &["-V"])?)
             .as_deref()
             .and_then(version)
             .unwrap_or(known);
-        let me = asked(Path::new("id"), &["-un"])?.trim().to_owned();
         let login = if rustix::process::geteuid().is_root() && own_view_works() {
             Login::Throwaway
         } else {
-            Login::Oneself(me)
+            Login::Oneself(me()?)
         };
+        let options = [&["PerSourcePenalties=no".to_owned()], &*build.helpers].concat();
+        let config = dialect::server_config(SSHD_CONFIG, release);
         Ok(Self {
-            sshd,
+            words: build.words(sshd),
             login,
-            takes_penalties: known >= PENALTIES_SINCE,
+            config: understood(build, sshd, config)?,
+            options: dialect::server_options(options, release),
         })
     }
 
@@ -80,42 +87,44 @@ impl Server {
         self.login == Login::Throwaway
     }
 
-    /// Starts a server on a free port of `address`. A port that was free may be taken by the time
-    /// the server binds it, so this is tried a few times.
-    pub(super) fn start(&self, address: IpAddr) -> Result<LocalServer, Broken> {
+    /// Starts a server on a free port of `address`, which begins key exchanges as `rekey` says. A
+    /// port that was free may be taken by the time the server binds it, so this is tried a few times.
+    pub(super) fn start(&self, address: IpAddr, rekey: RekeyLimit) -> Result<LocalServer, Broken> {
         const TRIES: usize = 4;
         let mut last = None;
         for _ in 0..TRIES {
-            match self.try_start(address)? {
+            match self.try_start(address, rekey)? {
                 Ok(server) => return Ok(server),
                 Err(log) if log.contains("Address already in use") => last = Some(log),
-                Err(log) => return Err(not_started(&self.sshd, &log)),
+                Err(log) => return Err(not_started(&self.words, &log)),
             }
         }
-        Err(not_started(&self.sshd, &last.unwrap_or_default()))
+        Err(not_started(&self.words, &last.unwrap_or_default()))
     }
 
     /// Starts a server once. The inner error is its log.
-    fn try_start(&self, address: IpAddr) -> Result<Result<LocalServer, String>, Broken> {
+    fn try_start(
+        &self,
+        address: IpAddr,
+        rekey: RekeyLimit,
+    ) -> Result<Result<LocalServer, String>, Broken> {
         let folder = folder()?;
         let free = |e| {
             Broken::while_doing(&format!("cannot listen on {address}"), e)
                 .hint("container peers need an engine that runs on this machine")
         };
-        let addr = TcpListener::bind((address, 0))
-            .and_then(|l| l.local_addr())
-            .map_err(free)?;
+        let addr = port::free(address).map_err(free)?;
         let write = |name: &str, text: &str, mode| {
             write_file(&folder.path().join(name), text, mode).map_err(|e| {
                 Broken::while_doing(&format!("cannot write {}", folder.path().display()), e)
             })
         };
-        write("sshd_config", SSHD_CONFIG, 0o600)?;
+        write("sshd_config", &self.config, 0o600)?;
         write("host_ed25519", keys::HOST, 0o600)?;
         write("authorized_keys", keys::USER_PUBLIC, 0o644)?;
         // What goes wrong before its log is open comes on stderr.
         let log = write(LOG, "", 0o600)?;
-        let daemon = Daemon::start(&self.command(folder.path(), addr), log)
+        let daemon = Daemon::start(&self.command(folder.path(), addr, rekey), log)
             .map_err(|e| Broken::while_doing("cannot run sh", e))?;
         let server = LocalServer {
             daemon,
@@ -134,7 +143,7 @@ impl Server {
     }
 
     /// The command line of a server with its files in `folder`.
-    fn command(&self, folder: &Path, addr: SocketAddr) -> Vec<String> {
+    fn command(&self, folder: &Path, addr: SocketAddr, rekey: RekeyLimit) -> Vec<String> {
         let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
         let authorized_keys = match self.login {
             Login::Throwaway => format!("{PRIVSEP}/authorized_keys"),
@@ -149,8 +158,8 @@ impl Server {
             }
             Login::Oneself(_) => Vec::new(),
         };
-        let sshd = self.sshd.to_string_lossy().into_owned();
-        command.extend([sshd, "-D".into(), "-f".into(), file("sshd_config")]);
+        command.extend(self.words.iter().cloned());
+        command.extend(["-D".into(), "-f".into(), file("sshd_config")]);
         command.extend(["-E".into(), file(LOG)]);
         let mut options = vec![
             format!("Port={}", addr.port()),
@@ -158,9 +167,8 @@ impl Server {
             format!("HostKey=\"{}\"", file("host_ed25519")),
             format!("AuthorizedKeysFile=\"{authorized_keys}\""),
         ];
-        if self.takes_penalties {
-            options.push("PerSourcePenalties=no".to_owned());
-        }
+        options.extend(self.options.iter().cloned());
+        options.extend(rekey_option(rekey));
         command.extend(
             options
                 .into_iter()
@@ -168,6 +176,34 @@ impl Server {
         );
         command
     }
+}
+
+/// The user who runs this program.
+fn me() -> Result<String, Broken> {
+    let ran = process::run(Command::new("id").arg("-un"), b"", ASKING_MAX)
+        .map_err(|e| Broken::while_doing("cannot run id", e))?;
+    Ok(String::from_utf8_lossy(&ran.stdout).trim().to_owned())
+}
+
+/// The configuration without what the server says it does not know: builds differ in more than
+/// their release.
+fn understood(build: &Build, sshd: &Path, mut config: String) -> Result<String, Broken> {
+    /// More than this and it is no option that is wrong.
+    const REFUSALS_MAX: usize = 8;
+    let folder = folder()?;
+    let (file, key) = (folder.path().join("sshd_config"), folder.path().join("key"));
+    let writing = |e| Broken::while_doing("cannot write into a temporary folder", e);
+    write_file(&key, keys::HOST, 0o600).map_err(writing)?;
+    for _ in 0..REFUSALS_MAX {
+        std::fs::write(&file, &config).map_err(writing)?;
+        let words = [file.to_string_lossy(), key.to_string_lossy()];
+        let said = build.ask(sshd, &["-t", "-f", &words[0], "-h", &words[1]])?;
+        let Some(option) = dialect::refused(&said) else {
+            break;
+        };
+        config = dialect::without(&config, option);
+    }
+    Ok(config)
 }
 
 /// Gives what follows a view of the machine of its own, in which `/run/sshd` and the throw-away
@@ -282,7 +318,9 @@ impl RunningServer for LocalServer {
         let text = read_log(folder.path());
         ServerRecord {
             logs: vec![Log { name, text }],
+            died: None,
             trace: Vec::new(),
+            captures: Vec::new(),
         }
     }
 }
@@ -292,12 +330,12 @@ fn read_log(folder: &Path) -> String {
     String::from_utf8_lossy(&log).into_owned()
 }
 
-fn not_started(sshd: &Path, log: &str) -> Broken {
+fn not_started(words: &[String], log: &str) -> Broken {
     let last: Vec<&str> = log.lines().rev().take(5).collect();
     let last: Vec<&str> = last.into_iter().rev().collect();
     Broken::new(format!(
         "{} did not start listening; its log ends:\n{}",
-        sshd.display(),
+        words.join(" "),
         last.join("\n")
     ))
     .hint("run it by hand: sshd -ddd -p 2222")

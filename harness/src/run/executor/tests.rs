@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fake;
-use crate::verdict::Verdict;
+use crate::verdict::{Known, Verdict};
 
 fn plan_of(names: &[&str]) -> Plan {
     let case = |name: &&str| Arc::new(fake::case(fake::scenario(name), "minissh", "other"));
@@ -16,7 +16,10 @@ fn plan_of(names: &[&str]) -> Plan {
 
 fn options() -> Options {
     Options {
-        jobs: 3,
+        jobs: NonZeroUsize::new(3).expect("not zero"),
+        repeat: NonZeroUsize::MIN,
+        order: Order::Planned,
+        fail_fast: false,
         deadline: fake::LONG,
         one_at_a_time: BTreeSet::new(),
         interrupt: Interrupt::default(),
@@ -143,7 +146,7 @@ fn a_peer_that_takes_one_at_a_time_gets_one_at_a_time() {
 #[test]
 fn an_interrupted_run_ends_early_and_says_what_it_knows() {
     let options = Options {
-        jobs: 1,
+        jobs: NonZeroUsize::MIN,
         ..options()
     };
     let interrupt = options.interrupt.clone();
@@ -152,4 +155,151 @@ fn an_interrupted_run_ends_early_and_says_what_it_knows() {
         Outcome::passed()
     });
     assert_eq!((tally.total(), verdicts.len()), (1, 1));
+}
+
+/// A name for each turn in the order of their beginnings, with one job.
+fn order_of(names: &[&str], options: &Options) -> Vec<String> {
+    let began = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let list = Arc::clone(&began);
+    let options = Options {
+        jobs: NonZeroUsize::MIN,
+        ..options.clone()
+    };
+    run(names, &options, move |case, _| {
+        let name = case.scenario.name.clone();
+        list.lock().expect("nobody panicked").push(name);
+        Outcome::passed()
+    });
+    let began = began.lock().expect("nobody panicked");
+    began.clone()
+}
+
+#[test]
+fn the_first_failure_is_the_last_case_that_begins_where_that_is_wanted() {
+    let options = Options {
+        jobs: NonZeroUsize::MIN,
+        fail_fast: true,
+        ..options()
+    };
+    let (tally, verdicts) = run(&["a/a", "b/fails", "c/c"], &options, |case, _| {
+        match case.scenario.name.as_str() {
+            "b/fails" => Outcome::new(Verdict::Fail, None),
+            _ => Outcome::passed(),
+        }
+    });
+    assert_eq!((tally.pass, tally.fail, verdicts.len()), (1, 1, 2));
+}
+
+/// Else a run with a peer of which a failure is known would end there each time.
+#[test]
+fn what_is_known_stops_no_run_and_a_pass_against_it_does() {
+    let options = Options {
+        jobs: NonZeroUsize::MIN,
+        fail_fast: true,
+        ..options()
+    };
+    let known = Known {
+        verdicts: vec![Verdict::Fail],
+        reason: "made up".to_owned(),
+        link: None,
+    };
+    let names = ["a/fails-as-known", "b/passes-although", "c/c"];
+    let (tally, verdicts) = run(&names, &options, move |case, _| Outcome {
+        known: (case.scenario.name != "c/c").then(|| known.clone()),
+        ..match case.scenario.name.as_str() {
+            "a/fails-as-known" => Outcome::new(Verdict::Fail, None),
+            _ => Outcome::passed(),
+        }
+    });
+    assert_eq!((tally.known, tally.surprises), (1, 1));
+    let last = ("b/passes-although".to_owned(), Verdict::Pass);
+    assert_eq!(verdicts.last(), Some(&last));
+}
+
+#[test]
+fn a_repeated_case_is_one_case_whose_worst_run_counts_and_all_are_known() {
+    let options = Options {
+        repeat: NonZeroUsize::new(5).expect("not zero"),
+        ..options()
+    };
+    let runs = AtomicUsize::new(0);
+    let (tally, outcomes) = outcomes(&["a/flaky", "b/firm"], &options, move |case, _| {
+        let is_third = case.scenario.name == "a/flaky" && runs.fetch_add(1, Ordering::SeqCst) == 2;
+        match is_third {
+            true => Outcome::new(Verdict::Fail, None),
+            false => Outcome::passed(),
+        }
+    });
+    assert_eq!((tally.pass, tally.fail), (1, 1));
+    let [(_, flaky), (_, firm)] = &outcomes[..] else {
+        panic!("{} cases", outcomes.len())
+    };
+    assert!(flaky.is_flaky() && !firm.is_flaky());
+    let failed = flaky.runs.iter().filter(|run| **run == Verdict::Fail);
+    assert_eq!((flaky.runs.len(), failed.count()), (5, 1));
+}
+
+/// What is known of a case is told although it should have run more often.
+#[test]
+fn a_stopped_run_tells_of_repeated_cases_too() {
+    let options = Options {
+        jobs: NonZeroUsize::MIN,
+        repeat: NonZeroUsize::new(100).expect("not zero"),
+        fail_fast: true,
+        ..options()
+    };
+    let runs = AtomicUsize::new(0);
+    let (tally, outcomes) = outcomes(&["a/flaky", "b/b"], &options, move |_, _| {
+        match runs.fetch_add(1, Ordering::SeqCst) {
+            2 => Outcome::new(Verdict::Broken, None),
+            _ => Outcome::passed(),
+        }
+    });
+    assert_eq!((tally.total(), tally.broken), (1, 1));
+    assert_eq!(outcomes[0].1.runs.len(), 3);
+}
+
+#[test]
+fn cases_are_shuffled_by_the_seed_and_only_where_that_is_wanted() {
+    const NAMES: [&str; 4] = ["a/a", "b/b", "c/c", "d/d"];
+    assert_eq!(order_of(&NAMES, &options()), NAMES);
+    let of_seeds = |seeds: [u64; 4]| {
+        let mut plan = plan_of(&NAMES);
+        for (case, seed) in plan.cases.iter_mut().zip(seeds) {
+            Arc::make_mut(case).seed = seed;
+        }
+        let queue = Options {
+            order: Order::Shuffled,
+            ..options()
+        };
+        let queue = Queue::new(&plan.cases, &queue);
+        let turns = std::iter::from_fn(|| queue.take());
+        let names: Vec<String> = turns.map(|turn| turn.case.scenario.name.clone()).collect();
+        names.join(" ")
+    };
+    assert_eq!(of_seeds([3, 1, 4, 2]), "b/b d/d a/a c/c");
+}
+
+/// Else the run would end with a long queue in front of one peer and idle workers.
+#[test]
+fn the_longest_queue_in_front_of_a_peer_goes_first_and_nobody_starves() {
+    let with =
+        |name: &str, server: &str| Arc::new(fake::case(fake::scenario(name), "minissh", server));
+    let cases = [
+        with("a/free", "free"),
+        with("b/short", "short"),
+        with("c/long", "long"),
+        with("d/long", "long"),
+    ];
+    let options = Options {
+        one_at_a_time: ["short", "long"].map(str::to_owned).into(),
+        ..options()
+    };
+    let queue = Queue::new(&cases, &options);
+    let taken = |turn: &Turn| turn.case.scenario.name.clone();
+    let turns: Vec<Turn> = std::iter::from_fn(|| queue.take()).take(3).collect();
+    let names: Vec<String> = turns.iter().map(taken).collect();
+    assert_eq!(names, ["c/long", "b/short", "a/free"]);
+    queue.give_back(&turns[0]);
+    assert_eq!(queue.take().as_ref().map(taken), Some("d/long".to_owned()));
 }

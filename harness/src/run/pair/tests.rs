@@ -72,16 +72,19 @@ fn a_client_that_cannot_be_started_is_broken_and_not_failed() {
 #[test]
 fn stdin_and_the_number_of_channels_reach_the_client() {
     let act = ExecAct {
-        command: "cat > /tmp/%N".to_owned(),
+        command: Some("cat > /tmp/%N".to_owned()),
         stdin: Some(Stream::Seq(4)),
+        env: Vec::new(),
+        terminal: false,
         channels: 2,
     };
     let execs: Vec<Exec> = execs(&act).collect();
     assert_eq!(
         execs[1],
         Exec {
-            command: "cat > /tmp/2".into(),
-            stdin: Some(b"1\n2\n".to_vec())
+            command: Some("cat > /tmp/2".into()),
+            stdin: Some(b"1\n2\n".to_vec()),
+            ..Exec::default()
         }
     );
 }

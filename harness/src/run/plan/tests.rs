@@ -34,6 +34,7 @@ fn peers() -> Vec<PeerInfo> {
     let client_only = Capabilities {
         server: false,
         multiplex: false,
+        one_session: false,
         ..Capabilities::ALL
     };
     vec![
@@ -46,6 +47,7 @@ fn peers() -> Vec<PeerInfo> {
 fn planned(selection: &Selection) -> Plan {
     let terms = Terms {
         seed: 0x2a,
+        live: None,
         rerun_args: Vec::new(),
     };
     plan(&scenarios(), &peers(), selection, &terms)
@@ -123,6 +125,7 @@ fn seeds_differ_between_cases_and_between_runs() {
 fn arguments_with_spaces_are_quoted_for_a_shell() {
     let terms = Terms {
         seed: 1,
+        live: None,
         rerun_args: vec!["--scenarios".into(), "it's here".into()],
     };
     let plan = plan(&scenarios(), &peers(), &Selection::default(), &terms);

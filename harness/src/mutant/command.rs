@@ -1,0 +1,84 @@
+//! The few commands that scenarios run, without a shell: so that a mutant starts no process.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// One thing that a command does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Op {
+    Print(Vec<u8>),
+    Complain(Vec<u8>),
+    /// Echo the input up to its end.
+    Cat,
+    /// Take so much input, and print how much it was.
+    Count(usize),
+    /// Print a line for ever.
+    Flood,
+    /// As a client: say that there is no more input.
+    EndInput,
+    /// Wait for a line of input.
+    ReadLine,
+    Sleep(Duration),
+    CloseOutput,
+    Exit(u32),
+    Die(&'static str),
+}
+
+/// What a command line does, up to its end.
+pub(super) fn parse(line: &[u8]) -> VecDeque<Op> {
+    let statements = line.split(|byte| *byte == b';');
+    let mut ops: VecDeque<Op> = statements
+        .filter_map(|s| statement(s.trim_ascii()))
+        .collect();
+    ops.push_back(Op::Exit(0));
+    ops
+}
+
+fn statement(text: &[u8]) -> Option<Op> {
+    let (text, to_stderr) = match text.strip_suffix(b">&2") {
+        Some(text) => (text.trim_ascii(), true),
+        None => (text, false),
+    };
+    let print = |bytes: Vec<u8>| {
+        if to_stderr {
+            Op::Complain(bytes)
+        } else {
+            Op::Print(bytes)
+        }
+    };
+    let number = |text: &[u8]| String::from_utf8_lossy(text).parse::<u32>().unwrap_or(0);
+    if let Some(bytes) = text.strip_prefix(b"seq 9999999 | head -c ") {
+        return Some(print(numbers(number(bytes) as usize)));
+    }
+    if let Some(rest) = text.strip_prefix(b"head -c ") {
+        let bytes = rest.strip_suffix(b" | wc -c").unwrap_or(rest);
+        return Some(Op::Count(number(bytes) as usize));
+    }
+    if let Some(seconds) = text.strip_prefix(b"sleep ") {
+        let seconds = String::from_utf8_lossy(seconds).parse().unwrap_or(0.0);
+        return Some(Op::Sleep(Duration::from_secs_f64(seconds)));
+    }
+    if let Some(said) = text.strip_prefix(b"printf ") {
+        return Some(print(said.to_vec()));
+    }
+    if let Some(said) = text.strip_prefix(b"echo ") {
+        return Some(print([said, b"\n"].concat()));
+    }
+    if let Some(status) = text.strip_prefix(b"exit ") {
+        return Some(Op::Exit(number(status)));
+    }
+    match text {
+        b"cat" => Some(Op::Cat),
+        b"read line" => Some(Op::ReadLine),
+        b"yes" => Some(Op::Flood),
+        b"exec >&- 2>&-" => Some(Op::CloseOutput),
+        b"kill -KILL $$" => Some(Op::Die("KILL")),
+        _ => None,
+    }
+}
+
+/// The numbers from 1, a line each, cut at that many bytes.
+fn numbers(bytes: usize) -> Vec<u8> {
+    let lines = (1_u32..).flat_map(|number| format!("{number}\n").into_bytes());
+    lines.take(bytes).collect()
+}

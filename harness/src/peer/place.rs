@@ -1,0 +1,153 @@
+//! Where the programs of a peer are run: on this machine or in a container. What is run is the same
+//! for both, so that peers know nothing of where they are.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::{self, Daemon, Ran};
+use super::{Broken, Reach};
+
+/// Where commands are run, and over which address they reach servers of ours.
+pub(super) trait Place: Send + Sync {
+    /// Runs a shell script with `stdin`, and kills it with all that it started after `limit`.
+    fn run(&self, script: &str, stdin: &[u8], limit: Duration) -> Result<Ran, Broken>;
+
+    /// Starts a shell script that goes on running until what is returned is dropped, or the place is.
+    fn start(&self, script: &str) -> Result<Background, Broken>;
+
+    /// A folder below which a script may make its own.
+    fn folder(&self) -> &str;
+
+    /// See [`super::Peer::reach`].
+    fn reach(&self) -> Reach;
+}
+
+/// What keeps a script running.
+#[derive(Debug)]
+pub(super) enum Background {
+    /// A program of this machine, which ends with this.
+    Here {
+        #[expect(dead_code, reason = "held for what happens when it is dropped")]
+        daemon: Daemon,
+    },
+    /// The container, which ends by itself when nobody needs it any more.
+    Container,
+}
+
+/// This machine as a [`Place`].
+#[derive(Debug)]
+pub(super) struct Here {
+    folder: TempDir,
+    path: String,
+}
+
+impl Here {
+    /// With a temporary folder of its own.
+    pub(super) fn new() -> Result<Self, Broken> {
+        let folder = folder()?;
+        let path = folder.path().to_string_lossy().into_owned();
+        Ok(Self { folder, path })
+    }
+}
+
+impl Place for Here {
+    fn run(&self, script: &str, stdin: &[u8], limit: Duration) -> Result<Ran, Broken> {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(self.folder.path());
+        process::run(&mut shell, stdin, limit).map_err(|e| Broken::while_doing("cannot run sh", e))
+    }
+
+    fn start(&self, script: &str) -> Result<Background, Broken> {
+        let program = ["sh", "-c", script].map(str::to_owned);
+        let nowhere = File::options().write(true).open("/dev/null");
+        let daemon = nowhere.and_then(|nowhere| Daemon::start(&program, nowhere));
+        let daemon = daemon.map_err(|e| Broken::while_doing("cannot run sh", e))?;
+        Ok(Background::Here { daemon })
+    }
+
+    fn folder(&self) -> &str {
+        &self.path
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Loopback
+    }
+}
+
+/// A temporary folder of ours.
+pub(super) fn folder() -> Result<TempDir, Broken> {
+    tempfile::Builder::new()
+        .prefix("sshdrill-")
+        .tempdir()
+        .map_err(|e| {
+            Broken::while_doing("cannot make a temporary folder", e)
+                .hint("TMPDIR says where temporary folders go")
+        })
+}
+
+/// A file that a script shall find: name, mode, content.
+pub(super) type Input<'a> = (String, &'static str, std::borrow::Cow<'a, [u8]>);
+
+/// A script that writes files into the folder `into`, and the bytes on its stdin that it takes them
+/// from.
+pub(super) fn putting(inputs: &[Input<'_>], into: &str) -> (String, Vec<u8>) {
+    let mut script = String::new();
+    let mut bytes = Vec::new();
+    for (name, mode, content) in inputs {
+        let length = content.len();
+        let _ = writeln!(
+            script,
+            "head -c {length} >{into}/{name}; chmod {mode} {into}/{name}"
+        );
+        bytes.extend_from_slice(content);
+    }
+    (script, bytes)
+}
+
+/// A word for the shell, whatever it holds.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_word_survives_the_shell() {
+        let word = "it's $HOME; \"`x`\" \\ \n*";
+        let printed = Command::new("sh")
+            .args(["-c", &format!("printf %s {}", quoted(word))])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(printed.stdout).unwrap(), word);
+    }
+
+    #[test]
+    fn what_was_started_ends_when_it_is_dropped() {
+        let here = Here::new().unwrap();
+        let script = format!(
+            "cd {}; echo $$ >new; mv new pid; exec sleep 60",
+            here.folder()
+        );
+        let background = here.start(&script).unwrap();
+        let pid = here.folder.path().join("pid");
+        while !pid.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid: i32 = std::fs::read_to_string(pid)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+
+        drop(background);
+
+        assert!(rustix::process::test_kill_process(pid).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! Several runs as one, such as the shards of several machines.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::record::{Case, Record};
+use crate::run::event::{LeftOut, Tally};
+
+/// Why runs cannot be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// A case is in two of them, and ended differently.
+    Case(String),
+    /// A scenario is in two of them, and says something else in each.
+    Scenario(String),
+    /// A peer is in two of them, in different versions.
+    Version {
+        /// Its id.
+        id: String,
+        /// In the first that has it.
+        first: String,
+        /// In a later one.
+        other: String,
+    },
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Case(name) => write!(f, "the case {name} ended differently in two of them"),
+            Self::Scenario(name) => write!(f, "the scenario {name} is not the same in all of them"),
+            Self::Version { id, first, other } => {
+                write!(f, "{id} is {first} in one of them and {other} in another")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Conflict {}
+
+/// Joins them. What several have is there once.
+///
+/// # Errors
+/// [`Conflict`], when they are not parts of one run.
+pub fn merge(records: Vec<Record>) -> Result<Record, Conflict> {
+    let mut records = records.into_iter();
+    let mut merged = records.next().unwrap_or_default();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (place, case) in merged.cases.iter().enumerate() {
+        places.insert(name(case), place);
+    }
+    for record in records {
+        merged.took_ms = merged.took_ms.max(record.took_ms);
+        take_participants(&mut merged, &record)?;
+        take_texts(&mut merged, &record)?;
+        for case in record.cases {
+            take_case(&mut merged, &mut places, case)?;
+        }
+        for left_out in record.left_out {
+            if !merged.left_out.contains(&left_out) {
+                merged.left_out.push(left_out);
+            }
+        }
+    }
+    merged
+        .left_out
+        .retain(|left_out| !left_out.why.starts_with(LeftOut::OTHER_SHARD));
+    // Shards have each a part of an area, and reports show them by area.
+    merged.cases.sort_by(|a, b| a.scenario.cmp(&b.scenario));
+    merged.tally = Tally::default();
+    for case in &merged.cases {
+        if let Some(verdict) = case.verdict {
+            let is_known = case.known.is_some();
+            merged.tally.add_ended(verdict, is_known, case.surprise);
+        }
+    }
+    Ok(merged)
+}
+
+fn name(case: &Case) -> String {
+    format!("{} {}", case.scenario, case.pairing())
+}
+
+fn take_participants(merged: &mut Record, record: &Record) -> Result<(), Conflict> {
+    for peer in &record.participants {
+        match merged.participants.iter().find(|known| known.id == peer.id) {
+            Some(known) if known.version != peer.version => {
+                return Err(Conflict::Version {
+                    id: peer.id.clone(),
+                    first: known.version.clone(),
+                    other: peer.version.clone(),
+                });
+            }
+            Some(_) => {}
+            None => merged.participants.push(peer.clone()),
+        }
+    }
+    Ok(())
+}
+
+fn take_texts(merged: &mut Record, record: &Record) -> Result<(), Conflict> {
+    for (id, clause) in &record.clauses {
+        merged
+            .clauses
+            .entry(id.clone())
+            .or_insert_with(|| clause.clone());
+    }
+    for (name, scenario) in &record.scenarios {
+        match merged.scenarios.get(name) {
+            Some(known) if known.steps != scenario.steps => {
+                return Err(Conflict::Scenario(name.clone()));
+            }
+            Some(_) => {}
+            None => drop(merged.scenarios.insert(name.clone(), scenario.clone())),
+        }
+    }
+    Ok(())
+}
+
+/// One that ended counts more than one that did not.
+fn take_case(
+    merged: &mut Record,
+    places: &mut HashMap<String, usize>,
+    case: Case,
+) -> Result<(), Conflict> {
+    let name = name(&case);
+    let known = places
+        .get(&name)
+        .and_then(|place| merged.cases.get_mut(*place));
+    match known {
+        None => {
+            places.insert(name, merged.cases.len());
+            merged.cases.push(case);
+        }
+        Some(known) if known.verdict.is_none() => *known = case,
+        Some(known) if case.verdict.is_none() || known.verdict == case.verdict => {}
+        Some(_) => return Err(Conflict::Case(name)),
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Known behaviour: which cases do not simply pass, with whom, and why. It is data with reasons and
+//! links, below `fixtures/expected`; what is expected and does not come is as bad as a failure that
+//! was not expected.
+
+mod versions;
+
+use std::path::{Path, PathBuf};
+
+use globset::{Glob, GlobMatcher};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::event::{Case, LeftOut};
+use super::{MINISSH, SCRIPTED};
+use crate::peer::PeerInfo;
+use crate::scenario::Scenario;
+use crate::verdict::{Failure, Known, Outcome, Verdict};
+
+pub use versions::Versions;
+
+/// All entries of a folder.
+#[derive(Debug, Clone, Default)]
+pub struct Expectations(Vec<Expected>);
+
+/// One entry, and the peer that its file is about.
+#[derive(Debug, Clone)]
+struct Expected {
+    /// The file's name without `.toml`: an id, or the part of it before a dash.
+    peer: String,
+    path: PathBuf,
+    entry: Entry,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    expected: Vec<Entry>,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(deserialize_with = "glob")]
+    scenario: GlobMatcher,
+    /// Both roles, when it is not said.
+    role: Option<Role>,
+    /// All versions, when it is not said.
+    versions: Option<Versions>,
+    verdict: OneOrMore,
+    reason: String,
+    link: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    Client,
+    Server,
+}
+
+/// Several when it is not the same each time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(Verdict),
+    More(Vec<Verdict>),
+}
+
+fn glob<'de, D: Deserializer<'de>>(from: D) -> Result<GlobMatcher, D::Error> {
+    let text = String::deserialize(from)?;
+    let glob = Glob::new(&text).map_err(|e| D::Error::custom(e.kind()))?;
+    Ok(glob.compile_matcher())
+}
+
+/// A file that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}: {why}", path.display())]
+pub struct ExpectError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it, with the line and a caret where there is one.
+    pub why: String,
+}
+
+impl Expectations {
+    /// Reads every `*.toml` of a folder.
+    ///
+    /// # Errors
+    /// [`ExpectError`] for the first that cannot be read or does not parse.
+    pub fn load(folder: &Path) -> Result<Self, ExpectError> {
+        let unreadable = |path: &Path, e: std::io::Error| ExpectError {
+            path: path.to_owned(),
+            why: e.to_string(),
+        };
+        let files = std::fs::read_dir(folder).map_err(|e| unreadable(folder, e))?;
+        let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
+        paths.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        });
+        paths.sort();
+        let mut all = Vec::new();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
+            all.extend(parse(&text, &path)?);
+        }
+        Ok(Self(all))
+    }
+
+    /// Adds what was known of the case to its outcome. A pass that was not expected gets a reason.
+    #[must_use]
+    pub fn compare(&self, case: &Case, peers: &[PeerInfo], outcome: Outcome) -> Outcome {
+        let Some(found) = self.0.iter().find(|each| each.is_about(case, peers)) else {
+            return outcome;
+        };
+        let known = found.known();
+        let failure = outcome.failure.clone();
+        let failure = failure.or_else(|| {
+            let is_surprise = !known.verdicts.contains(&outcome.verdict);
+            is_surprise.then(|| found.surprise(&known))
+        });
+        Outcome {
+            failure,
+            known: Some(known),
+            ..outcome
+        }
+    }
+
+    /// The entries that no case of a full selection is about, although a peer of theirs was there,
+    /// or whose scenario there is not.
+    #[must_use]
+    pub fn stale(
+        &self,
+        scenarios: &[std::sync::Arc<Scenario>],
+        cases: &[std::sync::Arc<Case>],
+        peers: &[PeerInfo],
+    ) -> Vec<LeftOut> {
+        let is_stale = |each: &&Expected| {
+            let matcher = &each.entry.scenario;
+            if !scenarios.iter().any(|s| matcher.is_match(&s.name)) {
+                return true;
+            }
+            let is_here = peers
+                .iter()
+                .any(|peer| each.fits(peer) && each.can_be(peer));
+            is_here && !cases.iter().any(|case| each.is_about(case, peers))
+        };
+        let told = |each: &Expected| LeftOut {
+            what: format!("{} in {}", each.entry.scenario.glob(), each.path.display()),
+            why: "no case is what this expectation is about".to_owned(),
+            hint: Some("take it out, or correct its scenario, role or versions".to_owned()),
+        };
+        self.0.iter().filter(is_stale).map(told).collect()
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<Vec<Expected>, ExpectError> {
+    let file: File = toml::from_str(text).map_err(|e| ExpectError {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })?;
+    let peer = path.file_stem().unwrap_or_default().to_string_lossy();
+    let expected = |entry| Expected {
+        peer: peer.clone().into_owned(),
+        path: path.to_owned(),
+        entry,
+    };
+    Ok(file.expected.into_iter().map(expected).collect())
+}
+
+impl Expected {
+    fn is_about(&self, case: &Case, peers: &[PeerInfo]) -> bool {
+        let sides = [
+            (Role::Client, &case.pairing.client),
+            (Role::Server, &case.pairing.server),
+        ];
+        let is_ours = |id: &String| [MINISSH, SCRIPTED].contains(&id.as_str()) && *id != self.peer;
+        self.entry.scenario.is_match(&case.scenario.name)
+            && sides.into_iter().any(|(role, id)| {
+                let peer = peers.iter().find(|peer| peer.id == *id);
+                !is_ours(id)
+                    && self.entry.role.is_none_or(|wanted| wanted == role)
+                    && peer.is_some_and(|peer| self.fits(peer))
+            })
+    }
+
+    /// Whether it is about this peer, in whatever role.
+    fn fits(&self, peer: &PeerInfo) -> bool {
+        let rest = peer.id.strip_prefix(&self.peer);
+        let is_it = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        let versions = self.entry.versions.as_ref();
+        is_it && versions.is_none_or(|versions| versions.contain(&peer.version))
+    }
+
+    /// Whether the peer has the role that it is about.
+    fn can_be(&self, peer: &PeerInfo) -> bool {
+        match self.entry.role {
+            None => true,
+            Some(Role::Client) => peer.capabilities.client,
+            Some(Role::Server) => peer.capabilities.server,
+        }
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            verdicts: match &self.entry.verdict {
+                OneOrMore::One(verdict) => vec![*verdict],
+                OneOrMore::More(verdicts) => verdicts.clone(),
+            },
+            reason: self.entry.reason.clone(),
+            link: self.entry.link.clone(),
+        }
+    }
+
+    /// It passes, or fails in another way than is known.
+    fn surprise(&self, known: &Known) -> Failure {
+        Failure {
+            line: None,
+            step: "what is known of this case".to_owned(),
+            expected: format!("{known}"),
+            actual: "another verdict".to_owned(),
+            hint: Some(format!(
+                "if this is good news, take `{}` out of {}",
+                self.entry.scenario.glob(),
+                self.path.display()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Which case runs next, and what the runs of one case amount to.
+//!
+//! A peer that takes one case at a time is a lane that only one worker can be in. The fullest free
+//! lane goes first, since the run is over when the longest of them is; cases that anybody can run
+//! at any time fill the gaps.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::event::{Case, Tally};
+use super::executor::{Options, Order};
+use crate::verdict::{Outcome, Verdict};
+
+/// One run of one case.
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    pub(super) case: Arc<Case>,
+    /// The case's place in the plan.
+    at: usize,
+    /// From 1; above it the case is run again.
+    pub(super) number: usize,
+}
+
+/// The turns that are still to come, and what came of the others.
+pub(super) struct Queue<'a> {
+    state: Mutex<State>,
+    freed: Condvar,
+    options: &'a Options,
+}
+
+/// The peers of a case that no other case may use meanwhile.
+type Claims = Vec<String>;
+
+struct State {
+    lanes: BTreeMap<Claims, VecDeque<Turn>>,
+    taken: BTreeSet<String>,
+    /// By the cases' places in the plan.
+    runs: Vec<Runs>,
+    tally: Tally,
+    stopped: bool,
+}
+
+/// What is known of a case so far.
+#[derive(Default)]
+struct Runs {
+    verdicts: Vec<Verdict>,
+    worst: Option<Outcome>,
+}
+
+impl<'a> Queue<'a> {
+    pub(super) fn new(cases: &[Arc<Case>], options: &'a Options) -> Self {
+        let mut order: Vec<(usize, &Arc<Case>)> = cases.iter().enumerate().collect();
+        if options.order == Order::Shuffled {
+            // Drawn from the run's seed and the case's name: as random as a draw of its own.
+            order.sort_by_key(|(_, case)| case.seed);
+        }
+        let mut lanes: BTreeMap<Claims, VecDeque<Turn>> = BTreeMap::new();
+        for (at, case) in order {
+            let lane = lanes.entry(claims(case, options)).or_default();
+            lane.extend((1..=options.repeat.get()).map(|number| Turn {
+                case: Arc::clone(case),
+                at,
+                number,
+            }));
+        }
+        let state = State {
+            lanes,
+            taken: BTreeSet::new(),
+            runs: cases.iter().map(|_| Runs::default()).collect(),
+            tally: Tally::default(),
+            stopped: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            freed: Condvar::new(),
+            options,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next turn none of whose peers is taken; waits for one if need be.
+    pub(super) fn take(&self) -> Option<Turn> {
+        let mut state = self.lock();
+        loop {
+            let is_over = state.lanes.values().all(VecDeque::is_empty);
+            if is_over || state.stopped || self.options.interrupt.is_raised() {
+                return None;
+            }
+            if let Some(turn) = state.take() {
+                return Some(turn);
+            }
+            state = self
+                .freed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets others have the peers of a turn.
+    pub(super) fn give_back(&self, turn: &Turn) {
+        let mut state = self.lock();
+        for id in claims(&turn.case, self.options) {
+            state.taken.remove(&id);
+        }
+        self.freed.notify_all();
+    }
+
+    /// Takes in how a turn ended, and returns how its case did if that was the last of them.
+    pub(super) fn ended(&self, turn: &Turn, outcome: Outcome) -> Option<Outcome> {
+        let mut state = self.lock();
+        if self.options.fail_fast && !outcome.is_as_expected() {
+            state.stopped = true;
+        }
+        let runs = state.runs.get_mut(turn.at)?;
+        runs.add(outcome);
+        if runs.verdicts.len() < self.options.repeat.get() {
+            return None;
+        }
+        state.conclude(turn.at)
+    }
+
+    /// The cases that were run, but not as often as they should, when the run was stopped.
+    pub(super) fn cut_short(&self, cases: &[Arc<Case>]) -> Vec<(Arc<Case>, Outcome)> {
+        let mut state = self.lock();
+        let each = cases.iter().enumerate();
+        each.filter_map(|(at, case)| Some((Arc::clone(case), state.conclude(at)?)))
+            .collect()
+    }
+
+    /// How many cases ended in each verdict.
+    pub(super) fn tally(&self) -> Tally {
+        self.lock().tally
+    }
+}
+
+impl State {
+    /// From the fullest lane that is free; those that are free always are the last resort.
+    fn take(&mut self) -> Option<Turn> {
+        let taken = &self.taken;
+        let free = self.lanes.iter_mut().filter(|(claims, turns)| {
+            !turns.is_empty() && !claims.iter().any(|id| taken.contains(id))
+        });
+        let (claims, turns) =
+            free.max_by_key(|(claims, turns)| (!claims.is_empty(), turns.len()))?;
+        let turn = turns.pop_front()?;
+        self.taken.extend(claims.iter().cloned());
+        Some(turn)
+    }
+
+    /// What the runs of a case amount to, once.
+    fn conclude(&mut self, at: usize) -> Option<Outcome> {
+        let Runs { verdicts, worst } = std::mem::take(self.runs.get_mut(at)?);
+        let outcome = Outcome {
+            runs: verdicts,
+            ..worst?
+        };
+        self.tally.add_outcome(&outcome);
+        Some(outcome)
+    }
+}
+
+impl Runs {
+    fn add(&mut self, outcome: Outcome) {
+        self.verdicts.push(outcome.verdict);
+        let is_worse = |worst: &Outcome| gravity(outcome.verdict) > gravity(worst.verdict);
+        if self.worst.as_ref().is_none_or(is_worse) {
+            self.worst = Some(outcome);
+        }
+    }
+}
+
+fn claims(case: &Case, options: &Options) -> Claims {
+    let sides = [&case.pairing.client, &case.pairing.server];
+    let claimed = sides
+        .into_iter()
+        .filter(|id| options.one_at_a_time.contains(*id));
+    claimed.cloned().collect()
+}
+
+/// A failure says something about the subject, and outweighs what says nothing.
+fn gravity(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Pass => 0,
+        Verdict::Unsupported => 1,
+        Verdict::Deviation => 2,
+        Verdict::Broken => 3,
+        Verdict::Fail => 4,
+    }
+}

@@ -145,12 +145,13 @@ async fn measure_silence() -> (usize, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (silent, _held) = measure(CONNECTIONS, async || {
-        let client = TcpStream::connect(addr).unwrap();
+        let mut client = TcpStream::connect(addr).unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let options = Options::new(Config::server(host_key()));
         // Its task lives as long as the client says nothing.
         let waiting = tokio::spawn(net::accept(stream, options));
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        // On another thread: it has begun once it has greeted.
+        client.read_exact(&mut [0; 4]).unwrap();
         (client, waiting)
     })
     .await;

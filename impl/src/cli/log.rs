@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::shell;
-
 /// Whether warnings are left out.
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -38,13 +36,13 @@ pub(super) fn note(text: impl Display) {
     }
 }
 
-/// Whole lines for stderr, which may be a raw terminal by then: that does not return to the start of
-/// a line by itself.
+/// Whole lines for stderr. A terminal may become raw at any moment, and does not return to the start of
+/// a line by itself then; one that does takes no harm from being told, as OpenSSH tells it too.
 struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if shell::is_raw() && stderr().is_terminal() {
+        if stderr().is_terminal() {
             let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
             stderr().write_all(&lines.join(&b"\r\n"[..]))?;
         } else {

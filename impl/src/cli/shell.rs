@@ -78,11 +78,6 @@ pub(super) fn on_terminal(ssh: &Ssh, command: Option<&str>) -> Result<Option<Exi
     exit
 }
 
-/// Whether our terminal is raw now.
-pub(super) fn is_raw() -> bool {
-    raw::is_there()
-}
-
 /// Passes on the size of the terminal; a signal that would end us restores it first.
 fn watch_signals(channel: Channel) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH])?;

@@ -269,7 +269,15 @@ impl Driver {
                     self.on_written(written);
                 }
                 decision = join(&mut self.deciding) => self.on_decision(decision),
-                () = sleep_until(deadline) => self.on_deadline(),
+                () = sleep_until(deadline) => {
+                    if self.has_listened() && self.engine.wants_input() {
+                        // What is there counts: on a busy machine we may not have come to read it.
+                        let there = tokio::time::timeout(Duration::ZERO, read(&mut reader)).await;
+                        self.on_read(&there.unwrap_or_default());
+                    } else {
+                        self.on_deadline();
+                    }
+                }
             }
         }
         jobs.close();
@@ -350,9 +358,14 @@ impl Driver {
         }
     }
 
+    /// Whether we cannot write, and have listened for long enough.
+    fn has_listened(&self) -> bool {
+        self.mute_until.is_some_and(|until| Instant::now() >= until)
+    }
+
     fn on_deadline(&mut self) {
         let now = Instant::now();
-        if self.mute_until.is_some_and(|until| now >= until) {
+        if self.has_listened() {
             self.engine.handle_eof(now);
         } else {
             self.engine.handle_timeout(now);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use crate::facade::{PASSWORD, Running, USER, serve, user_key};
+use crate::facade::{PASSWORD, Running, USER, serve, soon, user_key};
 use crate::openssh::{Home, program};
 use crate::program::{Program, output};
 use crate::terminal::Person;
@@ -207,6 +207,9 @@ fn who_has_only_rsa_keys_is_told_at_the_second_try() {
     server.hear("before login");
     let second = told_with(&home, &server, "rsa").unwrap();
     assert!(second.contains("ssh-ed25519 only"), "{second}");
+    // Otherwise the server might take note of it only after what follows.
+    let ended = || server.said().matches("before login").count();
+    assert!(soon(|| ended() == 2), "{}", server.said());
     // Nobody who is let in is bothered again.
     let (_, err) = output(home.ssh(server.port).unwrap().arg("true"));
     assert!(err.contains("ssh-ed25519 only"), "{err}");

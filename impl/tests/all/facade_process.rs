@@ -68,8 +68,9 @@ fn a_program_hears_of_a_new_size_and_of_signals() {
     read_until(&channel, "43 132");
     channel.signal("USR1").unwrap();
     read_until(&channel, "usr1");
-    // The key that was set as VINTR.
-    channel.write(b"\x01").unwrap();
+    // The key that was set as VINTR, until it is heard: a shell that is hit just as its `sleep` ends may
+    // take the signal for that one's and go on.
+    assert!(soon(|| channel.write(b"\x01").is_err()));
     assert_eq!(channel.wait(), Some(Exit::Signal("INT".to_owned())));
 }
 
@@ -79,12 +80,12 @@ fn a_program_on_pipes_gets_signals_with_its_children() {
     let ssh = log_in(server.addr);
     let channel = ssh
         .channel_exec(
-            "(trap 'echo child; exit' TERM; while :; do sleep 0.05; done) & \
+            "(trap 'echo child; exit' TERM; echo ready; while :; do sleep 0.05; done) & \
             trap 'wait; echo parent; exit 9' TERM; echo ready; while :; do sleep 0.05; done",
         )
         .unwrap();
-    read_until(&channel, "ready");
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    // Both of them.
+    read_until(&channel, "ready\nready\n");
     channel.signal("TERM").unwrap();
     assert_eq!(rest(&channel), "child\nparent\n");
     assert_eq!(channel.wait(), Some(Exit::Status(9)));
@@ -124,21 +125,23 @@ fn a_terminal_is_done_when_its_program_is() {
     assert_eq!(channel.wait(), Some(Exit::Status(0)));
 }
 
-/// One that prints must not either, though the terminal is never silent.
+/// One that prints must not either, though the terminal is never silent. It does for a minute at least,
+/// which even a machine that has much else to do does not need for what comes before.
 #[test]
 fn a_terminal_is_done_though_a_program_left_behind_prints_on() {
+    const LINES: usize = 3_000;
     let server = serve_programs();
     let ssh = log_in(server.addr);
-    let channel = exec_on_terminal(
-        &ssh,
-        "trap '' HUP; n=0; while test $n -lt 200 && echo on; do n=$((n + 1)); sleep 0.02; done & \
-        sleep 0.2; echo last words; exit 3",
+    let command = format!(
+        "trap '' HUP; n=0; while test $n -lt {LINES} && echo on; do n=$((n + 1)); sleep 0.02; done & \
+        sleep 0.2; echo last words; exit 3"
     );
+    let channel = exec_on_terminal(&ssh, &command);
     let text = rest(&channel);
     assert!(text.contains("last words"), "{text}");
     assert_eq!(channel.wait(), Some(Exit::Status(3)));
     let count = text.matches("on\r\n").count();
-    assert!(count < 60, "{count} lines");
+    assert!(count < LINES / 3, "{count} lines");
 }
 
 #[test]
@@ -252,7 +255,7 @@ fn a_channel_closed_at_any_moment_is_no_error_of_the_server() {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         channel.close().unwrap();
-        let result = results.recv_timeout(std::time::Duration::from_secs(10));
+        let result = results.recv_timeout(std::time::Duration::from_secs(60));
         assert!(matches!(result, Ok(Ok(_))), "{turn}: {result:?}");
     }
 }

@@ -19,17 +19,16 @@ fn a_shell_is_what_it_is_at_home() {
     let home = Home::new();
     let server = home.serve(&[]);
     let mut person = Person::start(shell(&home, server.port));
-    let before = person.modes();
     person.types("echo $TERM $LC_TIME $((6 * 7)); stty size\r");
     person.sees("dumb C 42");
     person.sees("30 100");
     person.resizes(132, 43);
     // Keys may overtake the signal that tells of a new size.
     person.asks_until("stty size\r", "43 132");
-    assert_ne!(person.modes(), before, "keys pass as they are");
+    assert_ne!(person.modes(), person.modes_before, "keys pass as they are");
     person.types("exit 5\r");
     assert_eq!(person.ends().code(), Some(5));
-    assert_eq!(person.modes(), before);
+    assert_eq!(person.modes(), person.modes_before);
 }
 
 #[test]
@@ -51,14 +50,13 @@ fn the_escapes_are_those_of_ssh() {
     let home = Home::new();
     let server = home.serve(&[]);
     let mut person = Person::start(shell(&home, server.port));
-    let before = person.modes();
     person.types("echo a~.b; echo rea''dy\r");
     person.sees("ready");
     person.types("~?");
     person.sees("end the connection");
     person.types("\r~.");
     assert_eq!(person.ends().code(), Some(255));
-    assert_eq!(person.modes(), before);
+    assert_eq!(person.modes(), person.modes_before);
     server.hear("Disconnected from user robin");
 }
 
@@ -67,13 +65,12 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     let home = Home::new();
     let server = home.serve(&[]);
     let mut person = Person::start(shell(&home, server.port));
-    let before = person.modes();
     person.types("echo rea''dy\r");
     person.sees("ready");
-    assert!(soon(|| person.modes() != before));
+    assert!(soon(|| person.modes() != person.modes_before));
     send(Signal::TERM, person.pid());
     assert_eq!(person.ends().code(), Some(128 + 15));
-    assert_eq!(person.modes(), before);
+    assert_eq!(person.modes(), person.modes_before);
 }
 
 #[test]
@@ -81,12 +78,11 @@ fn a_server_that_is_gone_leaves_the_terminal_as_it_was() {
     let home = Home::new();
     let server = home.serve(&[]);
     let mut person = Person::start(shell(&home, server.port));
-    let before = person.modes();
     person.types("echo rea''dy\r");
     person.sees("ready");
     drop(server);
     assert_eq!(person.ends().code(), Some(255));
-    assert_eq!(person.modes(), before);
+    assert_eq!(person.modes(), person.modes_before);
 }
 
 #[test]

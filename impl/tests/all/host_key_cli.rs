@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::openssh::{self, Sshd};
-use crate::program::{Program, judge, minissh_at, without_terminal};
+use crate::program::{Program, closed_port, judge, minissh_at, without_terminal};
 use crate::terminal::{Person, ending};
 use minissh::crypto::{PublicKey, SigningKey};
 use minissh::keyfile::{
@@ -320,6 +320,9 @@ fn the_usual_key_is_tried_when_none_is_named() {
     assert_eq!(output.unwrap(), "it ran\n");
 }
 
+/// For a server on a machine that has much else to do.
+const PATIENTLY: [&str; 2] = ["-T", "60"];
+
 fn scan(port: u16, more: &[&str]) -> (String, String) {
     let port = port.to_string();
     let arguments = [&["scan", "127.0.0.1", "-p", &port], more].concat();
@@ -335,7 +338,7 @@ fn scan(port: u16, more: &[&str]) -> (String, String) {
 #[test]
 fn a_scan_shows_key_ident_and_offer_as_lines_of_known_hosts() {
     let place = Place::new("");
-    let (shown, _) = scan(place.serve.port, &[]);
+    let (shown, _) = scan(place.serve.port, &PATIENTLY);
     assert!(shown.contains("SSH-2.0-minissh_"), "{shown}");
     assert!(shown.contains("\n# kex: curve25519-sha256,"), "{shown}");
     assert!(
@@ -362,7 +365,7 @@ fn a_scan_of_sshd_shows_what_it_offers_also_when_nothing_is_shared() {
     let Some(server) = Sshd::start(folder.path(), &keys, &[]) else {
         return;
     };
-    let (shown, _) = scan(server.port, &[]);
+    let (shown, _) = scan(server.port, &PATIENTLY);
     let line = fs::read_to_string(public_path(&keys[0])).unwrap();
     assert!(shown.contains("SSH-2.0-OpenSSH_"), "{shown}");
     assert!(shown.contains("\n# host key: "), "{shown}");
@@ -375,7 +378,7 @@ fn a_scan_of_sshd_shows_what_it_offers_also_when_nothing_is_shared() {
         "MACs=hmac-sha2-512",
     ];
     let server = Sshd::start(folder.path(), &keys[1..], &options).unwrap();
-    let (shown, error) = scan(server.port, &[]);
+    let (shown, error) = scan(server.port, &PATIENTLY);
     assert!(shown.contains("\n# kex: ecdh-sha2-nistp256"), "{shown}");
     assert!(shown.contains("\n# cipher: aes128-ctr\n"), "{shown}");
     assert!(shown.contains("\n# mac: hmac-sha2-512\n"), "{shown}");
@@ -391,7 +394,7 @@ fn a_scan_does_not_wait_forever() {
     let (shown, error) = scan(port, &["-T", "1"]);
     assert_eq!(shown, "");
     assert!(error.contains("within 1 s"), "{error}");
-    drop(silent);
-    let (_, error) = scan(port, &[]);
+    let (_held, port) = closed_port();
+    let (_, error) = scan(port, &PATIENTLY);
     assert!(error.contains("refused"), "{error}");
 }

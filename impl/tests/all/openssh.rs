@@ -2,12 +2,12 @@
 //! if `SSHDRILL_REQUIRE` names openssh.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::facade::{PASSWORD, USER, host_key, soon, user_key};
-use crate::program::{Program, judge, minissh};
+use crate::program::{Program, judge, minissh, output};
 use minissh::keyfile::{KeyFile, public_line};
 use tempfile::TempDir;
 
@@ -112,10 +112,13 @@ impl Home {
 
     /// The same with the password.
     pub(crate) fn ssh_with_password(&self, port: u16) -> Option<Command> {
-        use std::os::unix::fs::PermissionsExt as _;
         let ask = self.path("ask");
-        fs::write(&ask, format!("#!/bin/sh\necho '{PASSWORD}'\n")).unwrap();
-        fs::set_permissions(&ask, fs::Permissions::from_mode(0o700)).unwrap();
+        let script = format!("#!/bin/sh\necho '{PASSWORD}'\n");
+        // Not by us: every program that another test starts meanwhile would hold the file open for
+        // writing until it runs, and a script that is written to cannot be run.
+        let write = "printf %s \"$1\" >\"$2\" && chmod 700 \"$2\"";
+        let mut writer = Command::new("sh");
+        output(writer.args(["-c", write, "sh", &script]).arg(&ask));
         let mut ssh = Self::bare_ssh(USER, port)?;
         ssh.args(["-o", "PreferredAuthentications=password"])
             .env("SSH_ASKPASS", &ask)
@@ -131,7 +134,7 @@ impl Home {
             "IdentityAgent=none",
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
-            "ConnectTimeout=20",
+            "ConnectTimeout=60",
         ];
         ssh.args(["-F", "/dev/null", "-p", &port.to_string(), "-l", user]);
         for option in options {
@@ -214,8 +217,7 @@ impl Sshd {
     }
 
     fn listen(mut sshd: Command, folder: &Path, host_keys: &[PathBuf], options: &[&str]) -> Self {
-        let port = free_port();
-        sshd.args(["-D", "-e", "-f", "/dev/null", "-p", &port.to_string()]);
+        sshd.args(["-D", "-e", "-f", "/dev/null"]);
         for key in host_keys {
             sshd.arg("-h").arg(key);
         }
@@ -225,16 +227,38 @@ impl Sshd {
         {
             sshd.args(["-o", option]);
         }
-        let log = folder.join("sshd.log");
-        sshd.stdin(Stdio::null())
+        let mut started = None;
+        let listens = soon(|| {
+            started = Self::listen_at(free_port(), &sshd, folder);
+            started.is_some()
+        });
+        assert!(listens, "every port is taken");
+        started.unwrap()
+    }
+
+    /// `None` if somebody else took the port before.
+    fn listen_at(port: u16, sshd: &Command, folder: &Path) -> Option<Self> {
+        let log = folder.join(format!("sshd-{port}.log"));
+        let mut command = Command::new(sshd.get_program());
+        command
+            .args(sshd.get_args())
+            .args(["-p", &port.to_string()])
+            .stdin(Stdio::null())
             .stderr(fs::File::create(&log).unwrap());
-        let sshd = Self {
-            child: sshd.spawn().expect("sshd starts"),
+        let mut sshd = Self {
+            child: command.spawn().expect("sshd starts"),
             port,
         };
-        let listens = soon(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
-        assert!(listens, "{}", fs::read_to_string(log).unwrap());
-        sshd
+        // By its own word, as it might be somebody else who answers at the port.
+        let said = || fs::read_to_string(&log).unwrap();
+        let listens = || said().contains("Server listening on ");
+        let is_decided = soon(|| listens() || sshd.child.try_wait().unwrap().is_some());
+        if listens() {
+            return Some(sshd);
+        }
+        let is_taken = is_decided && said().contains("Address already in use");
+        assert!(is_taken, "sshd does not listen: {}", said());
+        None
     }
 }
 
@@ -249,7 +273,8 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-pub(crate) fn free_port() -> u16 {
+/// Free a moment ago; somebody else may be given it at any moment.
+fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

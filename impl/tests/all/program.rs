@@ -1,12 +1,14 @@
 //! `minissh` and other programs of ours, as a user has them.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::facade::soon;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpSocket;
 
 /// A program of ours that was built with the tests.
 pub(crate) fn minissh() -> Command {
@@ -130,6 +132,15 @@ fn keep(stream: impl Read + Send + 'static, said: &Arc<Mutex<String>>) {
             said.lock().unwrap().push_str(&(line + "\n"));
         }
     });
+}
+
+/// A port at which nobody listens for as long as the socket is held: one that is merely free may be
+/// given to somebody else at any moment.
+pub(crate) fn closed_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 /// Sends a signal to a program that a test has started.

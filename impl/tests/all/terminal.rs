@@ -16,6 +16,8 @@ pub(crate) struct Person {
     /// Reads until nobody has the terminal open any more.
     reader: JoinHandle<()>,
     child: Child,
+    /// The modes of the terminal before anything ran on it.
+    pub(crate) modes_before: Vec<(u8, u32)>,
 }
 
 impl Person {
@@ -23,6 +25,7 @@ impl Person {
     pub(crate) fn start(command: Command) -> Self {
         let (terminal, pts) = blocking::open().unwrap();
         terminal.resize(Size::new(30, 100)).unwrap();
+        let modes_before = minissh::tty::modes(&terminal).unwrap();
         let child = blocking::Command::from(command).spawn(pts).unwrap();
         let (terminal, shown) = (Arc::new(terminal), Arc::<Mutex<String>>::default());
         let reader = std::thread::spawn({
@@ -40,6 +43,7 @@ impl Person {
             shown,
             reader,
             child,
+            modes_before,
         }
     }
 
@@ -95,7 +99,8 @@ impl Person {
     pub(crate) fn interrupts(&mut self) -> ExitStatus {
         let mut status = None;
         let ended = soon(|| {
-            self.types("\x03");
+            // In vain if the program has left the terminal and is still about to end.
+            let _ = (&*self.terminal).write_all(b"\x03");
             std::thread::sleep(std::time::Duration::from_millis(100));
             status = self.child.try_wait().unwrap();
             status.is_some()

@@ -29,11 +29,6 @@ impl Raw {
     }
 }
 
-pub(super) fn is_there() -> bool {
-    let cooked = COOKED.lock().unwrap_or_else(PoisonError::into_inner);
-    cooked.is_some()
-}
-
 fn make() -> std::io::Result<()> {
     let mut cooked = COOKED.lock().unwrap_or_else(PoisonError::into_inner);
     *cooked = Some(tty::make_raw(stdin())?);

@@ -153,7 +153,7 @@ pub struct Outcome {
     pub logs: Vec<Log>,
     /// Whom the scripted endpoint logged in as or let in, where there was one.
     pub user: Option<String>,
-    /// How each run of the case ended, when it was run by a plan; the rest is of the worst.
+    /// How each run of the case ended, when it was run by a plan; the rest is of the one that counts.
     pub runs: Vec<Verdict>,
     /// What was known of the case beforehand, if it does not simply pass.
     pub known: Option<Known>,

@@ -347,6 +347,40 @@ fn a_repeated_case_is_reported_once_and_as_flaky_when_it_is() {
 }
 
 #[test]
+fn a_failure_that_another_try_does_not_show_is_flaky_and_told_of() {
+    let stage = Stage::with("flaky", FLAKY);
+    let here = stage.path("been-here");
+    let text = FLAKY.replace("BEEN_HERE", &here);
+    fs::write(stage.path("scenarios/made-up/flaky.scn"), text).expect("writable");
+    let junit = stage.path("junit.xml");
+    let output = stage.run(&["--retries", "1", "--junit", &junit]);
+    assert_code(&output, 0);
+    let told = "made-up/flaky minissh→minissh: 1 pass, 1 fail\n    a try before ended in fail: \
+                `expect exit-status 0`: expected exit status 0; actual: exit status 1\n";
+    assert!(stdout(&output).contains(told), "{}", stdout(&output));
+    let junit = fs::read_to_string(junit).expect("readable");
+    assert!(
+        junit.contains("<flakyFailure message=\"a try before"),
+        "{junit}"
+    );
+
+    assert_code(&Stage::with("fails", FAILS).run(&["--retries", "2"]), 1);
+    assert_code(&stage.run(&["--retries", "1", "--repeat", "2"]), 2);
+}
+
+#[test]
+fn a_scenario_can_be_tried_on_its_mutants_alone() {
+    let stage = Stage::with("passes", PASSES);
+    let output = stage.sshdrill(&["mutants", "session/signal"]);
+    assert_code(&output, 0);
+    let text = stdout(&output);
+    let noticed = "ignores-signals                  noticed by 1\n    session/signal (server)\n";
+    assert!(text.contains(noticed), "{text}");
+    assert!(!text.contains("noticed by 0"), "{text}");
+    assert_code(&stage.sshdrill(&["mutants", "no-such-name"]), 4);
+}
+
+#[test]
 fn nothing_begins_after_a_failure_where_that_is_wanted() {
     let stage = Stage::with("fails", FAILS);
     fs::write(stage.path("scenarios/made-up/passes.scn"), PASSES).expect("writable");

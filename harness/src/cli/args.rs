@@ -218,6 +218,17 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
     pub(super) repeat: NonZeroUsize,
 
+    /// Run a case that ends neither as it should nor as is known again, so often at most, after all
+    /// others; one that then does is a pass that is told of as flaky.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "0",
+        hide_default_value = true,
+        conflicts_with = "repeat"
+    )]
+    pub(super) retries: usize,
+
     /// How long one case may take.
     #[arg(long, value_name = "SECS", default_value_t = TIMEOUT_SECS)]
     pub(super) timeout: u64,
@@ -368,6 +379,10 @@ pub(super) struct RecordArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct MutantsArgs {
+    /// Only these scenarios: whole names, parts of names, or globs.
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<Filter>,
+
     /// Every scenario with every mutant, and not only until each was noticed.
     #[arg(long)]
     pub(super) all: bool,

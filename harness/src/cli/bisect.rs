@@ -1,7 +1,6 @@
 //! `sshdrill bisect`.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::peer::{NotDone, Peer, PeerInfo};
 use crate::report::tint;
 use crate::run::bisect::{Found, Way};
 use crate::run::event::{Event, Pairing};
-use crate::run::executor::{Options, Order, Play, execute};
+use crate::run::executor::{Options, Order, Play, Tries, execute};
 use crate::run::interrupt::Interrupt;
 use crate::run::panics;
 use crate::run::plan::{Plan, Terms, plan};
@@ -170,7 +169,7 @@ impl<'a> Builds<'a> {
     fn verdicts(&self, plan: &Plan, peers: Cast) -> Verdicts {
         let options = Options {
             jobs: usual_jobs(),
-            repeat: NonZeroUsize::MIN,
+            tries: Tries::ONE,
             order: Order::Planned,
             fail_fast: false,
             deadline: Duration::from_secs(self.args.timeout),

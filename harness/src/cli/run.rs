@@ -24,7 +24,7 @@ use crate::report::write::ignoring_closed_pipe;
 use crate::report::{json, summary};
 use crate::requirement::Catalogue;
 use crate::run::event::{Event, Tally};
-use crate::run::executor::{Options, Order, Play, execute};
+use crate::run::executor::{Options, Order, Play, Tries, execute};
 use crate::run::interrupt::Interrupt;
 use crate::run::panics;
 use crate::run::plan::Plan;
@@ -104,7 +104,10 @@ fn conduct(
     }
     let options = Options {
         jobs: args.jobs.unwrap_or_else(usual_jobs),
-        repeat: args.repeat,
+        tries: match args.retries {
+            0 => Tries::Repeated(args.repeat),
+            retries => Tries::UntilExpected(NonZeroUsize::MIN.saturating_add(retries)),
+        },
         order: if args.shuffle {
             Order::Shuffled
         } else {

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use quick_junit::{
-    NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestSuite,
+    NonSuccessKind, Property, Report, SerializeError, TestCase, TestCaseStatus, TestRerun,
+    TestSuite,
 };
 
 use super::record::{Case, Record};
@@ -83,6 +84,9 @@ fn test_case(record: &Record, case: &Case) -> TestCase {
         Verdict::Broken => missed(NonSuccessKind::Error, record, case),
     };
     let mut test_case = named(case, status);
+    if matches!(verdict, Verdict::Pass | Verdict::Deviation) {
+        test_case.status.add_reruns(disturbed(case));
+    }
     test_case.set_time(Duration::from_millis(case.took_ms));
     match verdict {
         Verdict::Pass | Verdict::Unsupported => {}
@@ -93,6 +97,21 @@ fn test_case(record: &Record, case: &Case) -> TestCase {
         }
     }
     test_case
+}
+
+/// The runs that were tried again before the one that counts.
+fn disturbed(case: &Case) -> impl Iterator<Item = TestRerun> {
+    let runs = case.runs.iter();
+    let others = runs.filter(|run| Some(**run) != case.verdict);
+    others.map(|run| {
+        let kind = match run {
+            Verdict::Broken => NonSuccessKind::Error,
+            _ => NonSuccessKind::Failure,
+        };
+        let mut rerun = TestRerun::new(kind);
+        rerun.set_message(harmless(&case.notes.join("; ")));
+        rerun
+    })
 }
 
 fn known(case: &Case) -> String {

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::causes::Cause;
 use super::matrix::{column, peers};
 use super::record::{Case, Record};
 use super::sign::Sign;
 use super::summary::reasons;
 use super::tint::harmless;
-use super::{explain, matrix};
+use super::{causes, explain, matrix};
 use crate::run::event::Tally;
 
 /// Cases that are told with their details.
@@ -25,6 +26,7 @@ const NAMED_MAX: usize = 500;
 pub fn render(record: &Record) -> String {
     let mut text = heading(record);
     areas(&mut text, record);
+    in_common(&mut text, record);
     not_passed(&mut text, record);
     flaky(&mut text, record);
     participants(&mut text, record);
@@ -114,6 +116,22 @@ fn cell(cases: &[&Case]) -> String {
         (true, 0) => String::new(),
         (true, all) => format!("{all} ✅"),
         (false, all) => format!("{} of {all}", others.join(" ")),
+    }
+}
+
+/// What many failures have in common: a mistake of the subject, more often than not.
+fn in_common(text: &mut String, record: &Record) {
+    for (number, Cause { actual, cases }) in causes::common(record).iter().enumerate() {
+        if number == 0 {
+            text.push_str("\n### What came instead, most often first\n\n");
+        }
+        let first = cases.first().map_or("", |case| &case.rerun);
+        let _ = writeln!(
+            text,
+            "- **{}** × {}: `{first}`",
+            cases.len(),
+            quoted(actual)
+        );
     }
 }
 
@@ -235,6 +253,9 @@ fn flaky(text: &mut String, record: &Record) {
             .map(|verdict| Sign::from(*verdict).mark())
             .collect();
         let _ = writeln!(text, "- `{}` {} {marks}", case.scenario, case.pairing());
+        for note in &case.notes {
+            let _ = writeln!(text, "  - {}", quoted(note));
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 //! [`terminal`] and [`files`] put them where people look. What is for a terminal carries colours as
 //! escape sequences always; whatever writes it to something else strips them.
 
+mod causes;
 pub mod diff;
 pub mod explain;
 pub mod files;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize;
 
-use super::matrix;
 use super::record::{Case, Record};
 use super::tint::{VERDICTS, harmless, tinted, word};
+use super::{causes, matrix};
 use crate::run::event::{LeftOut, Tally};
 use crate::verdict::Verdict;
 
@@ -19,6 +19,7 @@ const NAMED_MAX: usize = 6;
 pub fn render(record: &Record, width: usize) -> String {
     let mut text = matrix::render(record, width);
     let _ = writeln!(text, "\n{}", counts(record));
+    text.push_str(&causes::render(record));
     text.push_str(&flaky(record));
     text.push_str(&left_out(&record.left_out, NAMED_MAX));
     text
@@ -55,6 +56,9 @@ fn flaky(record: &Record) -> String {
             case.pairing(),
             verdicts(&tally)
         );
+        for note in &case.notes {
+            let _ = writeln!(text, "    {}", harmless(note));
+        }
     }
     text
 }

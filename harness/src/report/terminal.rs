@@ -4,6 +4,7 @@
 //! elsewhere each scenario is a line, so that the log of a job shows that it goes on. The bar goes
 //! to stderr, the rest to stdout.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -135,9 +136,11 @@ impl Terminal {
     /// In full, unless so many were that more would not help.
     fn explain(&mut self, record: &Record, case: &Case) -> String {
         self.told += 1;
-        match self.told > TOLD_MAX {
-            true => explain::brief(record, case),
-            false => explain::render(record, case),
+        let in_short = "(from here on in short; --html or --markdown has all in full)";
+        match self.told.cmp(&(TOLD_MAX + 1)) {
+            Ordering::Less => explain::render(record, case),
+            Ordering::Equal => format!("{in_short}\n\n{}", explain::brief(record, case)),
+            Ordering::Greater => explain::brief(record, case),
         }
     }
 

@@ -443,6 +443,29 @@ fn markdown_has_counts_areas_and_what_did_not_pass() {
     insta::assert_snapshot!(markdown::render(&record()));
 }
 
+/// One mistake makes many cases fail, with other figures each.
+#[test]
+fn failures_that_look_alike_are_told_together() {
+    let names = ["a/a", "a/b", "a/c", "b/alone"];
+    let mut record = run_of(&names.map(|name| (name, Some(Verdict::Fail))));
+    for (number, case) in record.cases.iter_mut().enumerate() {
+        let actual = match number {
+            3 => "nothing".to_owned(),
+            _ => format!("NEWKEYS(21) after {number} ms:\n\u{1b}[2J"),
+        };
+        case.failure = outcome(Verdict::Fail).failure;
+        case.failure.as_mut().expect("it failed").actual = actual;
+    }
+    let text = plain(&summary::render(&record, usize::MAX));
+    let told = "\nwhat came instead, most often first\n      \
+                3 × NEWKEYS(21) after 0 ms: \\u{1b}[2J\n          \
+                such as cargo drill run a/a --pairing minissh:other --seed 0x7\n";
+    assert!(text.contains(told), "{text}");
+    assert!(!text.contains("1 × nothing"), "{text}");
+    let text = markdown::render(&record);
+    assert!(text.contains("- **3** × NEWKEYS(21) after 0 ms"), "{text}");
+}
+
 /// What peers say must not become markup of the page that shows it.
 #[test]
 fn markdown_of_a_hostile_peer_is_text() {

@@ -27,7 +27,7 @@ pub struct Options {
     /// Cases at a time.
     pub jobs: NonZeroUsize,
     /// How often each case is run.
-    pub repeat: NonZeroUsize,
+    pub tries: Tries,
     /// Which case comes before which.
     pub order: Order,
     /// Whether to begin no case any more once one ended neither as it should nor as was known.
@@ -38,6 +38,20 @@ pub struct Options {
     pub one_at_a_time: BTreeSet<String>,
     /// Whether somebody wants the run to stop.
     pub interrupt: Interrupt,
+}
+
+/// How often a case is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tries {
+    /// So often; the worst run counts.
+    Repeated(NonZeroUsize),
+    /// Until it ends as it should or as is known, at most so often; such a run counts.
+    UntilExpected(NonZeroUsize),
+}
+
+impl Tries {
+    /// Each case is run once.
+    pub const ONE: Self = Self::Repeated(NonZeroUsize::MIN);
 }
 
 /// Which case comes before which, as far as peers that take one at a time leave a choice.
@@ -54,10 +68,10 @@ pub enum Order {
 pub type Play = dyn Fn(&Case, Duration) -> Outcome + Send + Sync;
 
 /// Beyond the deadline that the case itself keeps; only a case that hangs needs it.
-const DEADLINE_GRACE: Duration = Duration::from_secs(5);
+const DEADLINE_GRACE: Duration = Duration::from_secs(15);
 
 /// How long cases that already run may take to end once the run shall stop.
-const INTERRUPT_GRACE: Duration = Duration::from_secs(2);
+const INTERRUPT_GRACE: Duration = Duration::from_secs(5);
 
 /// How often a waiting worker looks whether the run shall stop.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);

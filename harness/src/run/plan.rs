@@ -182,7 +182,7 @@ fn client_can(client: &Capabilities, need: Need) -> bool {
         Need::PrefersCurve25519 => client.prefers_curve25519,
         Need::Password => client.client_password,
         Need::Multiplex => client.multiplex,
-        Need::SessionRequests => client.session_requests,
+        Need::SessionRequests => client.client_session_requests,
         Need::RekeyLimit => client.rekey_limit,
     }
 }
@@ -193,7 +193,7 @@ fn server_can(server: &Capabilities, need: Need) -> bool {
         Need::PrefersCurve25519 => server.prefers_curve25519,
         Need::Password => server.server_password,
         Need::Multiplex => !server.one_session,
-        Need::SessionRequests => server.session_requests,
+        Need::SessionRequests => server.server_session_requests,
         Need::RekeyLimit => server.rekey_limit,
     }
 }

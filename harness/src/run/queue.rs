@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::event::{Case, Tally};
-use super::executor::{Options, Order};
+use super::executor::{Options, Order, Tries};
 use crate::verdict::{Outcome, Verdict};
 
 /// One run of one case.
@@ -44,7 +44,8 @@ struct State {
 #[derive(Default)]
 struct Runs {
     verdicts: Vec<Verdict>,
-    worst: Option<Outcome>,
+    /// The one that counts.
+    standing: Option<Outcome>,
 }
 
 impl<'a> Queue<'a> {
@@ -57,7 +58,11 @@ impl<'a> Queue<'a> {
         let mut lanes: BTreeMap<Claims, VecDeque<Turn>> = BTreeMap::new();
         for (at, case) in order {
             let lane = lanes.entry(claims(case, options)).or_default();
-            lane.extend((1..=options.repeat.get()).map(|number| Turn {
+            let planned = match options.tries {
+                Tries::Repeated(times) => times.get(),
+                Tries::UntilExpected(_) => 1,
+            };
+            lane.extend((1..=planned).map(|number| Turn {
                 case: Arc::clone(case),
                 at,
                 number,
@@ -111,12 +116,30 @@ impl<'a> Queue<'a> {
     /// Takes in how a turn ended, and returns how its case did if that was the last of them.
     pub(super) fn ended(&self, turn: &Turn, outcome: Outcome) -> Option<Outcome> {
         let mut state = self.lock();
-        if self.options.fail_fast && !outcome.is_as_expected() {
+        let is_as_expected = outcome.is_as_expected();
+        let runs = state.runs.get_mut(turn.at)?;
+        let is_last = match self.options.tries {
+            Tries::Repeated(times) => {
+                runs.add(outcome);
+                runs.verdicts.len() == times.get()
+            }
+            Tries::UntilExpected(times) => {
+                runs.add_try(outcome);
+                is_as_expected || turn.number == times.get()
+            }
+        };
+        let is_tried_again = !is_last && matches!(self.options.tries, Tries::UntilExpected(_));
+        if is_tried_again {
+            // Behind all others, when whatever disturbed it may be over.
+            let lane = state.lanes.entry(claims(&turn.case, self.options));
+            lane.or_default().push_back(Turn {
+                number: turn.number + 1,
+                ..turn.clone()
+            });
+        } else if self.options.fail_fast && !is_as_expected {
             state.stopped = true;
         }
-        let runs = state.runs.get_mut(turn.at)?;
-        runs.add(outcome);
-        if runs.verdicts.len() < self.options.repeat.get() {
+        if !is_last {
             return None;
         }
         state.conclude(turn.at)
@@ -152,10 +175,10 @@ impl State {
 
     /// What the runs of a case amount to, once.
     fn conclude(&mut self, at: usize) -> Option<Outcome> {
-        let Runs { verdicts, worst } = std::mem::take(self.runs.get_mut(at)?);
+        let Runs { verdicts, standing } = std::mem::take(self.runs.get_mut(at)?);
         let outcome = Outcome {
             runs: verdicts,
-            ..worst?
+            ..standing?
         };
         self.tally.add_outcome(&outcome);
         Some(outcome)
@@ -166,8 +189,28 @@ impl Runs {
     fn add(&mut self, outcome: Outcome) {
         self.verdicts.push(outcome.verdict);
         let is_worse = |worst: &Outcome| gravity(outcome.verdict) > gravity(worst.verdict);
-        if self.worst.as_ref().is_none_or(is_worse) {
-            self.worst = Some(outcome);
+        if self.standing.as_ref().is_none_or(is_worse) {
+            self.standing = Some(outcome);
+        }
+    }
+
+    /// One that ended as it should puts aside those before it, but not what there is to say of them.
+    fn add_try(&mut self, mut outcome: Outcome) {
+        match self.standing.take() {
+            Some(before) if outcome.is_as_expected() => {
+                self.verdicts.push(outcome.verdict);
+                outcome.notes.extend(before.failure.map(|failure| {
+                    format!(
+                        "a try before ended in {}: `{}`: expected {}; actual: {}",
+                        before.verdict, failure.step, failure.expected, failure.actual
+                    )
+                }));
+                self.standing = Some(outcome);
+            }
+            before => {
+                self.standing = before;
+                self.add(outcome);
+            }
         }
     }
 }

@@ -106,7 +106,7 @@ pub struct Case {
     /// How it ended; none when the run was stopped before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// How each of its runs ended, when there were several; the rest is of the worst.
+    /// How each of its runs ended, when there were several; the rest is of the one that counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Verdict>,
     /// How long it took, in milliseconds.

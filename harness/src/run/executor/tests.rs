@@ -1,3 +1,4 @@
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -17,7 +18,7 @@ fn plan_of(names: &[&str]) -> Plan {
 fn options() -> Options {
     Options {
         jobs: NonZeroUsize::new(3).expect("not zero"),
-        repeat: NonZeroUsize::MIN,
+        tries: Tries::ONE,
         order: Order::Planned,
         fail_fast: false,
         deadline: fake::LONG,
@@ -219,7 +220,7 @@ fn what_is_known_stops_no_run_and_a_pass_against_it_does() {
 #[test]
 fn a_repeated_case_is_one_case_whose_worst_run_counts_and_all_are_known() {
     let options = Options {
-        repeat: NonZeroUsize::new(5).expect("not zero"),
+        tries: Tries::Repeated(NonZeroUsize::new(5).expect("not zero")),
         ..options()
     };
     let runs = AtomicUsize::new(0);
@@ -239,12 +240,57 @@ fn a_repeated_case_is_one_case_whose_worst_run_counts_and_all_are_known() {
     assert_eq!((flaky.runs.len(), failed.count()), (5, 1));
 }
 
+#[test]
+fn a_case_is_tried_again_after_all_others_until_it_ends_as_it_should() {
+    let options = Options {
+        jobs: NonZeroUsize::MIN,
+        tries: Tries::UntilExpected(NonZeroUsize::new(3).expect("not zero")),
+        fail_fast: true,
+        ..options()
+    };
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let played = Arc::clone(&order);
+    let (tally, outcomes) = outcomes(&["a/flaky", "b/firm"], &options, move |case, _| {
+        let mut played = played.lock().expect("nobody panics");
+        played.push(case.scenario.name.clone());
+        match played.len() {
+            1 => Outcome {
+                verdict: Verdict::Fail,
+                ..Outcome::unsupported("looking", "it is dark")
+            },
+            _ => Outcome::passed(),
+        }
+    });
+    assert_eq!(tally.pass, 2);
+    let order = order.lock().expect("nobody panics");
+    assert_eq!(*order, ["a/flaky", "b/firm", "a/flaky"]);
+    let flaky = &outcomes[0].1;
+    assert_eq!(flaky.runs, [Verdict::Fail, Verdict::Pass]);
+    let note = "a try before ended in fail: `looking`: expected the subject to support this; \
+                actual: it is dark";
+    assert_eq!(flaky.notes, [note]);
+}
+
+#[test]
+fn a_case_that_never_ends_as_it_should_is_tried_so_often_and_no_more() {
+    let options = Options {
+        tries: Tries::UntilExpected(NonZeroUsize::new(3).expect("not zero")),
+        ..options()
+    };
+    let (tally, outcomes) = outcomes(&["a/fails"], &options, |_, _| {
+        Outcome::new(Verdict::Fail, None)
+    });
+    assert_eq!((tally.fail, tally.total()), (1, 1));
+    assert_eq!(outcomes[0].1.runs, [Verdict::Fail; 3]);
+    assert!(!outcomes[0].1.is_flaky());
+}
+
 /// What is known of a case is told although it should have run more often.
 #[test]
 fn a_stopped_run_tells_of_repeated_cases_too() {
     let options = Options {
         jobs: NonZeroUsize::MIN,
-        repeat: NonZeroUsize::new(100).expect("not zero"),
+        tries: Tries::Repeated(NonZeroUsize::new(100).expect("not zero")),
         fail_fast: true,
         ..options()
     };

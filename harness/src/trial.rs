@@ -19,12 +19,12 @@ use crate::run::play::{Cast, play};
 use crate::scenario::{Scenario, Step, StepKind, Subject};
 use crate::verdict::{Outcome, Verdict};
 
-/// How long a case may take on a mutant, beside the pauses that it makes. What it waits for in vain
-/// it has noticed.
+/// How long a case may take on a mutant, beside its pauses and its waits for what need not come.
+/// What else it waits for in vain it has noticed.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How long a case may take on the subject that is right, on a machine with other things to do.
-const PATIENCE_WITH_FLAWLESS: Duration = Duration::from_secs(30);
+const PATIENCE_WITH_FLAWLESS: Duration = Duration::from_secs(120);
 
 /// Cases at a time: most of them wait.
 const THREADS: usize = 32;
@@ -246,9 +246,11 @@ fn attempt(trial: &Trial, wrong: Option<Wrong>, patience: Duration) -> Outcome {
     play(&case, &Cast::new(vec![Arc::new(mutant)]), patience)
 }
 
+/// How long nothing need come.
 fn pauses(scenario: &Scenario) -> Duration {
-    let lasts = |step: &Step| match step.kind {
-        StepKind::Pause(lasts) => lasts,
+    let lasts = |step: &Step| match &step.kind {
+        StepKind::Pause(lasts) => *lasts,
+        StepKind::Expect(expect) if expect.optional => expect.within.unwrap_or_default(),
         _ => Duration::ZERO,
     };
     scenario.steps.iter().map(lasts).sum()

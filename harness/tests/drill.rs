@@ -35,7 +35,7 @@ use sshdrill::verdict::Outcome;
 const VARIABLE: &str = "SSHDRILL_TESTS";
 
 /// How long a case may take.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Each test may be a process of its own, and all must mean the same cases.
 const SEED: u64 = 1;

@@ -21,7 +21,7 @@ use sshdrill::verdict::capture::Carried;
 /// Areas whose cases say much and wait for little.
 const AREAS: [&str; 4] = ["auth/", "ident/", "kex/", "strict-kex/"];
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(180);
 
 fn in_workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

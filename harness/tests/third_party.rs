@@ -2,9 +2,11 @@
 //! not. Programs of `minissh` are the stranger's here, so nothing but a shell is needed.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use sshdrill::peer::catalogue::{Part, Required};
 use tempfile::TempDir;
@@ -147,7 +149,7 @@ fn a_server_that_does_not_keep_the_contract_stops_the_run_with_its_words() {
         ("echo no licence; exit 3", "ended with status 3"),
         ("echo no licence; exit 3", "no licence"),
         ("exec no-such-sshd", "a command of the manifest is missing"),
-        ("exec sleep 60", "does not accept connections"),
+        ("exec sleep 600", "does not accept connections"),
     ] {
         let output = run_with(&start(line));
         assert_code(&output, 5);
@@ -168,7 +170,7 @@ fn a_client_that_does_not_keep_the_contract_stops_the_run_with_its_words() {
             "did not connect: it failed: no display",
         ),
         (
-            "exec sleep 60",
+            "exec sleep 600",
             "did not connect: it failed: not done after",
         ),
     ] {
@@ -270,9 +272,19 @@ fn fixture(name: &str) -> String {
     format!("{}/../fixtures/keys/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A port that nobody listens on, another one each time, below those that the system gives to who
+/// asks for any: nobody gets it before it is used.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 8_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % u32::from(COUNT)).expect("it is below");
+    let mut ports = std::iter::repeat_with(|| {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        FIRST + (begin + turn) % COUNT
+    });
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("one of them is")
 }
 
 /// Keys must not be readable by others, and a checkout does not know.
@@ -286,23 +298,26 @@ fn own_copy(folder: &TempDir, name: &str) -> String {
 
 /// `minissh serve` on a free port, ready.
 fn served(folder: &TempDir) -> (Ended, String) {
-    let port = free_port().to_string();
     let server = Command::new(minissh())
         .args(["serve", "--host-key", &own_copy(folder, "host_ed25519")])
         .args([
             "--authorized-keys",
             &fixture("user_ed25519.pub"),
             "--port",
-            &port,
+            "0",
         ])
-        .stderr(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
         .spawn();
-    let server = Ended(server.expect("it starts"));
-    let address = format!("127.0.0.1:{port}");
-    while std::net::TcpStream::connect(&address).is_err() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    (server, address)
+    let mut server = Ended(server.expect("it starts"));
+    let stderr = server.0.stderr.take().expect("it is piped");
+    let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| {
+        let (address, _) = line.strip_prefix("listening on ")?.split_once(',')?;
+        Some(address.to_owned())
+    });
+    // It goes on to talk, and shall not wait for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    (server, address.expect("it listens"))
 }
 
 #[test]

@@ -54,6 +54,10 @@ struct Channel {
     /// With the extended code, if any.
     output: VecDeque<(Option<u32>, Vec<u8>)>,
     wakes: Option<Instant>,
+    /// Columns and rows of its terminal.
+    size: Option<(u32, u32)>,
+    /// The status that it ends with at the signal USR1.
+    trap: Option<u32>,
     sent_eof: bool,
     sent_close: bool,
     /// As a client: the request for the command has no reply yet.
@@ -399,6 +403,19 @@ impl Machine {
         let remote = channel.remote;
         let done = match &kind[..] {
             b"exec" | b"shell" if self.is_server => self.start(number, &kind, r)?,
+            b"pty-req" if self.is_server => {
+                r.string("TERM", STRING_MAX)?;
+                self.resize(number, r, true)?;
+                true
+            }
+            b"window-change" if self.is_server && !self.is(Wrong::EndsAtWindowChange) => {
+                self.resize(number, r, false)?;
+                false
+            }
+            b"signal" if self.is_server && !self.is(Wrong::DiesOfAnySignal) => {
+                self.on_signal(number, r)?;
+                false
+            }
             b"subsystem" => self.is(Wrong::RunsAnySubsystem),
             b"env" => self.is(Wrong::TakesAnyVariable),
             b"signal" if self.is(Wrong::DiesOfAnySignal) => return Err(Malformed),
@@ -425,6 +442,29 @@ impl Machine {
             self.send(&about(id, remote).into_bytes());
         }
         self.run_commands();
+        Ok(())
+    }
+
+    /// Makes a terminal, or gives the one that there is another size.
+    fn resize(&mut self, number: u32, r: &mut Reader<'_>, is_new: bool) -> Handled {
+        let size = (r.u32("columns")?, r.u32("rows")?);
+        let ignores = self.is(Wrong::IgnoresNewSizes);
+        if let Some(channel) = self.channels.open.get_mut(&number)
+            && (is_new || channel.size.is_some() && !ignores)
+        {
+            channel.size = Some(size);
+        }
+        Ok(())
+    }
+
+    fn on_signal(&mut self, number: u32, r: &mut Reader<'_>) -> Handled {
+        let is_trapped = r.string("signal", STRING_MAX)? == b"USR1";
+        let ignores = self.is(Wrong::IgnoresSignals);
+        if let Some(channel) = self.channels.open.get_mut(&number)
+            && let Some(status) = channel.trap.filter(|_| is_trapped && !ignores)
+        {
+            channel.ops = Some(VecDeque::from([Op::Exit(status)]));
+        }
         Ok(())
     }
 
@@ -533,6 +573,12 @@ impl Machine {
                 }
                 return false;
             }
+            Op::PrintSize => {
+                let (columns, rows) = channel.size.unwrap_or_default();
+                let said = format!("{rows} {columns}\n").into_bytes();
+                channel.output.push_back((None, said));
+            }
+            Op::Trap(status) => channel.trap = Some(status),
             Op::CloseOutput => {}
             Op::Exit(_) | Op::Die(_) | Op::EndInput => return false,
         }

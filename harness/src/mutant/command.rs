@@ -18,6 +18,10 @@ pub(super) enum Op {
     EndInput,
     /// Wait for a line of input.
     ReadLine,
+    /// Print the size of the terminal.
+    PrintSize,
+    /// End with this status at the signal USR1.
+    Trap(u32),
     Sleep(Duration),
     CloseOutput,
     Exit(u32),
@@ -69,7 +73,10 @@ fn statement(text: &[u8]) -> Option<Op> {
     }
     match text {
         b"cat" => Some(Op::Cat),
-        b"read line" => Some(Op::ReadLine),
+        // For ever, which here means for input that does not come.
+        b"read line" | b"while :" => Some(Op::ReadLine),
+        b"stty size" => Some(Op::PrintSize),
+        b"trap 'exit 7' USR1" => Some(Op::Trap(7)),
         b"yes" => Some(Op::Flood),
         b"exec >&- 2>&-" => Some(Op::CloseOutput),
         b"kill -KILL $$" => Some(Op::Die("KILL")),

@@ -227,6 +227,8 @@ wrongs! {
     RunsTwoCommands "runs-two-commands" Server "channel";
     RunsAnySubsystem "runs-any-subsystem" Server "session";
     TakesAnyVariable "takes-any-variable" Server "session";
+    IgnoresNewSizes "ignores-new-sizes" Server "session";
+    IgnoresSignals "ignores-signals" Server "session";
     DiesOfAnySignal "dies-of-any-signal" Server "session";
     EndsAtWindowChange "ends-at-window-change" Server "session";
     EndsAtFlowControl "ends-at-flow-control" Client "channel";

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// How long the other side may take for each read.
-const READ_WAIT: Duration = Duration::from_secs(5);
+const READ_WAIT: Duration = Duration::from_secs(30);
 /// Our bound on everything before KEXINIT and on KEXINIT itself.
 const BYTES_MAX: usize = 35_000;
 /// `SSH_MSG_KEXINIT`.

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// How long a live server may take to accept a connection.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
+const CONNECT_MAX: Duration = Duration::from_secs(30);
 
 /// Who can log in at a live server.
 #[derive(Clone, Default)]
@@ -57,7 +57,8 @@ impl LiveServer {
             server_password: credentials.password.is_some(),
             strict_kex: offer.strict_kex(),
             prefers_curve25519: offer.prefers_curve25519(),
-            session_requests: false,
+            server_session_requests: false,
+            client_session_requests: false,
             rekey_limit: false,
             ..Capabilities::ALL
         };
@@ -161,7 +162,8 @@ impl LuredClient {
             strict_kex: offer.strict_kex(),
             prefers_curve25519: offer.prefers_curve25519(),
             multiplex: false,
-            session_requests: false,
+            server_session_requests: false,
+            client_session_requests: false,
             rekey_limit: false,
             ..Capabilities::ALL
         };

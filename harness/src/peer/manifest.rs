@@ -93,6 +93,9 @@ pub struct ServerPart {
     /// Whether it takes no second session on a connection.
     #[serde(default)]
     pub one_session: bool,
+    /// Whether it gives sessions a shell, a terminal and signals.
+    #[serde(default)]
+    pub session_requests: bool,
     /// Whether it offers strict key exchange; asked of it when not said.
     pub strict_kex: Option<bool>,
     /// Whom it can let in.
@@ -263,8 +266,9 @@ impl Manifest {
             prefers_curve25519: true,
             multiplex: false,
             one_session: server.is_some_and(|part| part.one_session),
+            server_session_requests: server.is_some_and(|part| part.session_requests),
             // What a manifest's variables have no word for.
-            session_requests: false,
+            client_session_requests: false,
             rekey_limit: false,
         }
     }
@@ -309,7 +313,7 @@ mod tests {
           |
         4 | strat = "x"
           | ^^^^^
-        unknown field `strat`, expected one of `start`, `password`, `one-session`, `strict-kex`, `user`
+        unknown field `strat`, expected one of `start`, `password`, `one-session`, `session-requests`, `strict-kex`, `user`
         "#);
     }
 

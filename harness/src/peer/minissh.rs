@@ -28,7 +28,7 @@ use crate::verdict::Log;
 use crate::verdict::capture::Side;
 
 /// How long a connection's end may take to be written down once its case is over.
-const WIND_UP: Duration = Duration::from_millis(500);
+const WIND_UP: Duration = Duration::from_secs(10);
 
 /// What a connection of ours recorded.
 type Trace = Arc<Mutex<Vec<TraceEntry>>>;

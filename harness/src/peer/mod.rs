@@ -98,8 +98,10 @@ pub struct Capabilities {
     pub multiplex: bool,
     /// As a server: takes no second session on a connection.
     pub one_session: bool,
-    /// Can have a session with a shell, a terminal, variables and a signal that ended it.
-    pub session_requests: bool,
+    /// As a server: gives a session a shell, a terminal and signals, and says which of them ended it.
+    pub server_session_requests: bool,
+    /// As a client: asks for a shell, a terminal and variables, and says which signal ended it.
+    pub client_session_requests: bool,
     /// Begins key exchanges of its own when a [`RekeyLimit`] says so.
     pub rekey_limit: bool,
 }
@@ -116,7 +118,8 @@ impl Capabilities {
         prefers_curve25519: true,
         multiplex: true,
         one_session: false,
-        session_requests: true,
+        server_session_requests: true,
+        client_session_requests: true,
         rekey_limit: true,
     };
 }

@@ -78,7 +78,7 @@ pub(super) struct Daemon {
 const GUARD: &str = r#""$@" </dev/null & cat >/dev/null; kill $!; wait $!"#;
 
 /// How long the program may take to end by itself.
-const END_MAX: Duration = Duration::from_millis(500);
+const END_MAX: Duration = Duration::from_secs(10);
 
 impl Daemon {
     /// Starts `program`, with what it says on stderr going to `errors`.
@@ -173,7 +173,7 @@ mod tests {
         let ran = run(
             &mut sh("cat; echo no >&2; exit 3"),
             b"yes",
-            Duration::from_secs(10),
+            Duration::from_secs(60),
         )
         .unwrap();
 
@@ -206,7 +206,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         let script = format!(
-            "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; exec sleep 60' & wait",
+            "setsid sh -c 'echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600' & wait",
             file.display()
         );
         let daemon = Daemon::start(
@@ -230,7 +230,7 @@ mod tests {
             std::fs::read_to_string(format!("/proc/{pid}/stat"))
                 .is_ok_and(|stat| stat.contains(") Z "))
         };
-        assert!((0..200).any(|_| gone() || zombie() || {
+        assert!((0..12_000).any(|_| gone() || zombie() || {
             std::thread::sleep(Duration::from_millis(5));
             false
         }));

@@ -152,9 +152,8 @@ impl<S> Drop for Tapped<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::fake;
     use crate::peer::minissh::Minissh;
     use crate::peer::{ClientJob, Peer, Reach, RekeyLimit, ServerSetup};
     use crate::verdict::capture::Carried;
@@ -179,7 +178,7 @@ mod tests {
             seed: 1,
         };
         let server = minissh.serve(&setup).expect("loopback");
-        let job = ClientJob::idle(server.addr(), 2, Duration::from_secs(20));
+        let job = ClientJob::idle(server.addr(), 2, fake::LONG);
         let client = minissh.connect(&job).expect("loopback");
         let server = server.finish();
 

@@ -267,6 +267,8 @@ pub enum FieldTest {
     Bind(String),
     /// `name~value`: a name-list that has it, a text that contains it, or a glob for an ident.
     Contains(String),
+    /// `name!~value`: neither has it.
+    Lacks(String),
 }
 
 /// How the subject must end the connection.

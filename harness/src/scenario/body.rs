@@ -435,7 +435,7 @@ fn read_test(
     if let Some((name, variable)) = word.cut_arrow() {
         return read_binding(verb, name, variable, mistakes);
     }
-    let (name, separator, value) = match (word.cut_at(&['=', '~']), verb.unnamed_field()) {
+    let (name, comparison, value) = match (cut_comparison(word), verb.unnamed_field()) {
         (Some(cut), _) if verb.field(cut.0.text).is_some() => cut,
         (_, Some(field)) if first => {
             let glob = text_of(word, mistakes)?;
@@ -464,14 +464,31 @@ fn read_test(
         mistakes.add(name.span(), message, None);
         return None;
     }
-    let test = if separator == '~' {
-        read_contains(field, value, mistakes)?
-    } else {
-        read_one_of(field.kind, value, mistakes)?
+    let test = match comparison {
+        Comparison::Equal => read_one_of(field.kind, value, mistakes)?,
+        Comparison::Contains => FieldTest::Contains(read_part(field, value, mistakes)?),
+        Comparison::Lacks => FieldTest::Lacks(read_part(field, value, mistakes)?),
     };
     Some(FieldPattern {
         name: field.name.to_owned(),
         test,
+    })
+}
+
+/// How a word compares.
+enum Comparison {
+    Equal,
+    Contains,
+    Lacks,
+}
+
+/// `field=value`, `field~value` or `field!~value`: what is before and after, and how they compare.
+fn cut_comparison(word: Word<'_>) -> Option<(Word<'_>, Comparison, Word<'_>)> {
+    let (name, separator, value) = word.cut_at(&['=', '~'])?;
+    Some(match (separator, name.text.strip_suffix('!')) {
+        ('~', Some(bare)) => (name.split_at(bare.len()).0, Comparison::Lacks, value),
+        ('~', None) => (name, Comparison::Contains, value),
+        _ => (name, Comparison::Equal, value),
     })
 }
 
@@ -590,13 +607,13 @@ fn read_one_of(kind: Kind, value: Word<'_>, mistakes: &mut Mistakes) -> Option<F
         .map(FieldTest::OneOf)
 }
 
-fn read_contains(field: &FieldSpec, value: Word<'_>, mistakes: &mut Mistakes) -> Option<FieldTest> {
+fn read_part(field: &FieldSpec, value: Word<'_>, mistakes: &mut Mistakes) -> Option<String> {
     if !field.kind.has_contains() {
         let message = format!("`{}` can be compared with `=` only", field.name);
         mistakes.add(value.span(), message, None);
         return None;
     }
-    text_of(value, mistakes).map(FieldTest::Contains)
+    text_of(value, mistakes)
 }
 
 fn text_of(word: Word<'_>, mistakes: &mut Mistakes) -> Option<String> {

@@ -19,7 +19,7 @@ impl Word<'_> {
     }
 
     /// Cuts at byte `index` of the word, which must be a character boundary.
-    fn split_at(self, index: usize) -> (Self, Self) {
+    pub(super) fn split_at(self, index: usize) -> (Self, Self) {
         let (head, tail) = self.text.split_at(index);
         (
             Self {

@@ -155,6 +155,7 @@ fn demand(field: &FieldPattern) -> Option<String> {
     match &field.test {
         FieldTest::Bind(_) => None,
         FieldTest::Contains(part) => Some(format!("`{part}` in its {name}")),
+        FieldTest::Lacks(part) => Some(format!("no `{part}` in its {name}")),
         FieldTest::OneOf(_) => Some(format!("the right {name}")),
     }
 }

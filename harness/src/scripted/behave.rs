@@ -10,8 +10,8 @@ use super::message::Message;
 use super::{Role, Stop};
 use crate::scenario::{FieldSetting, Prelude, Send, Value};
 
-/// How long a farewell may take; nothing is judged by it.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a farewell may take; nothing is judged by it, and whoever leaves ends it.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Endpoint<'_> {
     /// Goes on, well-behaved, until the prelude's end is reached. What is already done stays done.

@@ -285,6 +285,7 @@ impl Endpoint<'_> {
             FieldTest::Bind(_) => true,
             FieldTest::OneOf(wanted) => wanted.iter().any(|wanted| self.equal(value, wanted)),
             FieldTest::Contains(part) => contains(value, part, kind),
+            FieldTest::Lacks(part) => !contains(value, part, kind),
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long the other side may take none of what we write.
-const WRITE_MAX: Duration = Duration::from_secs(10);
+const WRITE_MAX: Duration = Duration::from_secs(30);
 
 /// A byte stream in both directions: a socket, or what was recorded of one.
 pub trait Stream: Send {

@@ -37,7 +37,7 @@ fn tshark(captures: &[(&str, Vec<u8>)]) -> Option<Container<GenericImage>> {
     let (name, tag) = image.name_and_tag();
     let mut request = GenericImage::new(name, tag)
         .with_network("none")
-        .with_startup_timeout(Duration::from_secs(60));
+        .with_startup_timeout(Duration::from_secs(180));
     for (path, bytes) in captures {
         request = request.with_copy_to(*path, bytes.clone());
     }

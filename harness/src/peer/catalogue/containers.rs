@@ -16,7 +16,7 @@ use crate::peer::{NotDone, Origin, Peer};
 /// The first of the ports that servers in a container listen on.
 const PORTS_FROM: u16 = 2200;
 /// How long making a folder may take.
-const FOLDER_MAX: Duration = Duration::from_secs(10);
+const FOLDER_MAX: Duration = Duration::from_secs(60);
 
 /// A peer's id and what became of it.
 type Tried = (String, Result<Arc<dyn Peer>, NotDone>);

@@ -11,7 +11,7 @@ use crate::peer::manifest::Manifest;
 use crate::peer::{Broken, ClientJob, NotDone, Peer, Reach, RekeyLimit, ServerSetup};
 
 /// How long a client may take until it connects.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
+const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How often we look whether it did.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

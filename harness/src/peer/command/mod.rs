@@ -17,7 +17,7 @@ use super::{
 use server::Server;
 
 /// How long a command that only says something may take.
-const ASKING_MAX: Duration = Duration::from_secs(10);
+const ASKING_MAX: Duration = Duration::from_secs(60);
 /// The exit status of a command that cannot do what it is asked to and has not tried.
 const UNSUPPORTED: i32 = 127;
 

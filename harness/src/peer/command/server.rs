@@ -12,7 +12,7 @@ use crate::peer::{Broken, NotDone, Reach, RunningServer, ServerRecord, ServerSet
 use crate::verdict::Log;
 
 /// How long a server may take until it accepts connections.
-const START_MAX: Duration = Duration::from_secs(10);
+const START_MAX: Duration = Duration::from_secs(30);
 /// How long between two tries to connect to a server that is starting.
 const TRY_EVERY: Duration = Duration::from_millis(5);
 /// After so many tries it is time to see whether it has ended.
@@ -26,11 +26,14 @@ wait $!
 echo $? >ended.new
 mv ended.new ended"#;
 
-/// Prints the status of a server that has ended, or a dash. One whose process is gone is given a
-/// moment for the watch to note it.
-const HOW_ENDED: &str = r#"if ! kill -0 "$(cat pid)"; then
+/// Prints the status of a server that has ended, or a dash. One whose process is gone, or on its way
+/// out, is given time for the watch to note it: its connections end before it does. Linux says so of
+/// a process by its state, and before that by a flag: the 4 of field 9 in proc(5).
+const HOW_ENDED: &str = r#"pid=$(cat pid)
+set -- $(sed 's/.*) //' "/proc/$pid/stat")
+if [ "$pid" ] && { ! kill -0 "$pid" || [ "$1" = Z ] || [ $((${7:-0} & 4)) != 0 ]; }; then
     turn=0
-    until [ -e ended ] || [ $turn = 50 ]; do sleep 0.01; turn=$((turn + 1)); done
+    until [ -e ended ] || [ $turn = 1000 ]; do sleep 0.01; turn=$((turn + 1)); done
 fi
 cat ended || echo -"#;
 

@@ -26,9 +26,9 @@ use crate::peer::process::Ran;
 /// Where an engine is unless `DOCKER_HOST` says otherwise.
 const USUAL_PLACE: &str = "unix:///var/run/docker.sock";
 /// How long an engine that works takes to say so.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// What we allow beyond a command's own limit before we take the engine for dead.
-const ENGINE_SLACK: Duration = Duration::from_secs(20);
+const ENGINE_SLACK: Duration = Duration::from_secs(60);
 
 /// A container engine that answers.
 pub struct Engine {
@@ -107,7 +107,7 @@ impl Engine {
     ) -> Result<Running, Broken> {
         let mut request = GenericImage::new(name, tag)
             .with_label(LABEL, run_label())
-            .with_startup_timeout(Duration::from_secs(60));
+            .with_startup_timeout(Duration::from_secs(180));
         for (path, mode, content) in files {
             let target = CopyTargetOptions::new(*path).with_mode(*mode);
             request = request.with_copy_to(target, content.as_bytes().to_vec());

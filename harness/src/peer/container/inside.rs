@@ -10,9 +10,9 @@ use crate::peer::process::Ran;
 use crate::peer::{Broken, Reach};
 
 /// How long a server may take from its start until it answers.
-const START_MAX: Duration = Duration::from_secs(30);
+const START_MAX: Duration = Duration::from_secs(120);
 /// How long bringing a program into the background may take.
-const BEGIN_MAX: Duration = Duration::from_secs(30);
+const BEGIN_MAX: Duration = Duration::from_secs(60);
 
 /// A running container that this machine and the container reach each other by address.
 pub struct Inside {

@@ -22,7 +22,7 @@ const HELPERS: &[&str] = &[
     ".",
 ];
 /// How long `ssh -V` and the like may take.
-pub(super) const ASKING_MAX: Duration = Duration::from_secs(10);
+pub(super) const ASKING_MAX: Duration = Duration::from_secs(60);
 
 /// The programs of one OpenSSH.
 #[derive(Debug, Clone)]

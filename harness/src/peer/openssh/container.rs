@@ -18,7 +18,7 @@ use crate::peer::{
 use crate::verdict::Log;
 
 /// How long reading a log may take.
-const ASKING_MAX: Duration = Duration::from_secs(30);
+const ASKING_MAX: Duration = Duration::from_secs(60);
 /// Where the container's own `sshd` listens and logs, see `docker/openssh/Dockerfile`.
 const PORT: u16 = 22;
 const LOG: &str = "/drill/sshd.log";

@@ -82,7 +82,8 @@ impl LocalOpenSsh {
                 prefers_curve25519: false,
                 multiplex: has_ssh,
                 one_session: false,
-                session_requests: true,
+                server_session_requests: true,
+                client_session_requests: true,
                 rekey_limit: true,
             },
         };

@@ -21,7 +21,7 @@ use crate::peer::{Broken, RekeyLimit, RunningServer, ServerRecord, port};
 use crate::verdict::Log;
 
 /// How long a server may take until it listens.
-const START_MAX: Duration = Duration::from_secs(15);
+const START_MAX: Duration = Duration::from_secs(60);
 /// What it says when it will not listen, so that nobody waits for it.
 const GAVE_UP: &[&str] = &[
     "Bad configuration option",

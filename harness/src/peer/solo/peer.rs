@@ -19,7 +19,7 @@ use crate::transcript::ready;
 const ACCEPT_POLL: Duration = Duration::from_millis(2);
 
 /// How long one conversation may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// minissh's engine alone, under the name of minissh.
 pub struct Solo {

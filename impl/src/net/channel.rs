@@ -1,10 +1,10 @@
 //! A handle to one channel.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::clock::now;
 use super::driver::{Driver, Job, Mailbox, Offer, Shared, TcpPath};
 use super::error::Error;
 use super::inbox::{Data, Exit, Inbox, Start};
@@ -178,7 +178,7 @@ impl Channel {
         let id = self.0.id;
         if let Some(bytes) = bytes {
             self.post(Box::new(move |driver| {
-                driver.engine.consume(Instant::now(), id, bytes);
+                driver.engine.consume(now(), id, bytes);
             }));
         }
     }

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::channel::Channel;
+use super::clock::now;
 use super::error::Error;
 use super::inbox::{Inbox, Start, State, Watched};
 use super::terminal::SessionPolicy;
@@ -297,7 +298,7 @@ impl Driver {
 
     /// Leaves, once what was written is sent.
     pub(super) fn leave(&mut self) {
-        let now = Instant::now();
+        let now = now();
         self.leaving.get_or_insert(Leaving {
             unsent_bytes: usize::MAX,
             progress_until: now + FLUSH,
@@ -315,7 +316,7 @@ impl Driver {
         let Some(leaving) = &mut self.leaving else {
             return false;
         };
-        let now = Instant::now();
+        let now = now();
         if unsent_bytes < leaving.unsent_bytes {
             leaving.unsent_bytes = unsent_bytes;
             leaving.progress_until = leaving.until.min(now + FLUSH);
@@ -326,12 +327,12 @@ impl Driver {
     fn say_goodbye(&mut self) {
         let reason = DisconnectReason::BY_APPLICATION;
         self.engine
-            .disconnect(Instant::now(), reason, "disconnected by application");
+            .disconnect(now(), reason, "disconnected by application");
     }
 
     /// Nothing read is the end of the stream.
     fn on_read(&mut self, bytes: &[u8]) {
-        let now = Instant::now();
+        let now = now();
         if bytes.is_empty() {
             self.engine.handle_eof(now);
         } else {
@@ -353,18 +354,18 @@ impl Driver {
             Written::Flushed => {}
             Written::Ended => {
                 self.pending = Pending::default();
-                self.mute_until = Some(Instant::now() + LINGER);
+                self.mute_until = Some(now() + LINGER);
             }
         }
     }
 
     /// Whether we cannot write, and have listened for long enough.
     fn has_listened(&self) -> bool {
-        self.mute_until.is_some_and(|until| Instant::now() >= until)
+        self.mute_until.is_some_and(|until| now() >= until)
     }
 
     fn on_deadline(&mut self) {
-        let now = Instant::now();
+        let now = now();
         if self.has_listened() {
             self.engine.handle_eof(now);
         } else {
@@ -449,7 +450,7 @@ impl Driver {
         if !accept {
             let _ = self.shared.host_key_refused.set(());
         }
-        drop(self.engine.answer_host_key(Instant::now(), accept));
+        drop(self.engine.answer_host_key(now(), accept));
     }
 
     fn on_verdict(&mut self, accepted: bool) {
@@ -515,7 +516,7 @@ impl Driver {
             return self.consult_policy();
         }
         let answer = &judged.answer;
-        let is_answered = self.engine.answer_auth(Instant::now(), answer).is_ok();
+        let is_answered = self.engine.answer_auth(now(), answer).is_ok();
         if answer.accept && judged.is_final && is_answered {
             self.shared.stage.send_replace(Stage::LoggedIn);
             if let Some(done) = self.accepting.take() {
@@ -529,7 +530,7 @@ impl Driver {
     /// Starts a key exchange unless one is under way, and replies when it is complete.
     pub(super) fn rekey(&mut self, done: oneshot::Sender<Result<oneshot::Receiver<()>, Error>>) {
         let (rekeyed, is_rekeyed) = oneshot::channel();
-        let started = self.engine.start_kex(Instant::now());
+        let started = self.engine.start_kex(now());
         if started.is_ok() {
             self.rekeyed.push(rekeyed);
         }

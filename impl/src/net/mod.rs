@@ -21,6 +21,7 @@
 //! waits until that is done.
 
 mod channel;
+mod clock;
 mod driver;
 mod error;
 mod inbox;
@@ -31,7 +32,6 @@ mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
@@ -45,6 +45,7 @@ pub use policy::AuthPolicy;
 pub use stream::{Reader, Writer};
 pub use terminal::{ChannelEvent, Pty, SessionPolicy, TerminalMode, TerminalSize};
 
+use self::clock::now;
 use crate::crypto::{self, PublicKey, Rng, SigningKey};
 use crate::engine::{ApiMisuse, Config, Credential, End, Engine, Password, Refusal, Role, Status};
 use crate::keylog::KeyLog;
@@ -184,7 +185,7 @@ where
         accepts_sessions: options.config.accepts_sessions,
     });
     let recorder = options.packet_log.recorder(options.recorder);
-    let mut engine = Engine::new(options.config, rng, recorder, Instant::now());
+    let mut engine = Engine::new(options.config, rng, recorder, now());
     if let Some(key_log) = options.key_log {
         engine.log_keys_to(key_log);
     }
@@ -236,7 +237,7 @@ impl Session {
             }
             None => {
                 let misuse = self.ask(|driver, reply| {
-                    let _ = reply.send(driver.engine.may_authenticate(Instant::now()));
+                    let _ = reply.send(driver.engine.may_authenticate(now()));
                 });
                 Ok(misuse.await?.map(|()| false)?)
             }
@@ -268,9 +269,7 @@ impl Session {
         let asked = self
             .ask(move |driver, reply| {
                 let (verdict, is_known) = oneshot::channel();
-                let asked = driver
-                    .engine
-                    .authenticate(Instant::now(), &user, &credential);
+                let asked = driver.engine.authenticate(now(), &user, &credential);
                 if asked.is_ok() {
                     driver.verdict = Some(verdict);
                 }
@@ -373,7 +372,7 @@ impl Session {
     /// # Errors
     /// [`Error::Ended`].
     pub async fn status(&self) -> Result<Status, Error> {
-        self.ask(|driver, reply| drop(reply.send(driver.engine.status(Instant::now()))))
+        self.ask(|driver, reply| drop(reply.send(driver.engine.status(now()))))
             .await?
             // Whoever has a session has keys.
             .ok_or(Error::Misuse(ApiMisuse::CalledTooEarly(

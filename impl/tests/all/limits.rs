@@ -9,6 +9,7 @@ use minissh::crypto::SigningKey;
 use minissh::engine::{Config, Credential, Output};
 use minissh::msg::{Message, Ping};
 use minissh::net::{self, AuthPolicy, ChannelEvent, Error, Exit, Options, Session};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 
 use crate::facade;
 use crate::pair::{Pair, host_key};
@@ -21,6 +22,15 @@ async fn pair() -> (Session, Session) {
 /// A client that is logged in, and its server.
 pub(crate) async fn pair_with(client: Options) -> (Session, Session) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
+    pair_over(client, ours, theirs).await
+}
+
+/// The same over two streams that are connected somehow.
+async fn pair_over(
+    client: Options,
+    ours: DuplexStream,
+    theirs: DuplexStream,
+) -> (Session, Session) {
     let accept = async {
         let server = Options::new(Config::server(SigningKey::from_seed(&[1; 32])));
         let server = net::start(theirs, server, None).await.unwrap();
@@ -124,6 +134,46 @@ fn no_more_leaves_than_the_network_has_room_for() {
     let held = transmit_bytes_max..transmit_bytes_max + PING_BYTES + 100;
     assert!(held.contains(&left.len()), "{}", left.len());
     assert!(raw.engine.wants_input());
+}
+
+/// Passes on so much in a second, and no more.
+async fn trickle(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, bytes: usize) {
+    let mut some = vec![0; bytes];
+    while let Ok(count @ 1..) = from.read(&mut some).await {
+        if to.write_all(&some[..count]).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Nobody waits: the clock is the test's.
+#[tokio::test(start_paused = true)]
+async fn leaving_a_peer_that_reads_little_up_to_the_limit_and_longer() {
+    const BYTES_IN_A_SECOND: usize = 1_000;
+    for (needs_secs, takes_secs) in [(50, 50), (90, 60)] {
+        let (ours, far) = tokio::io::duplex(BYTES_IN_A_SECOND);
+        let (near, theirs) = tokio::io::duplex(64 << 10);
+        let (from_us, mut to_us) = tokio::io::split(far);
+        let (mut from_them, to_them) = tokio::io::split(near);
+        tokio::spawn(trickle(from_us, to_them, BYTES_IN_A_SECOND));
+        tokio::spawn(async move { tokio::io::copy(&mut from_them, &mut to_us).await });
+        let (client, server) = pair_over(Options::new(Config::client()), ours, theirs).await;
+
+        let channel = client.channel_exec("x").await.unwrap();
+        let reader = server.channel_accept().await.unwrap();
+        let sent = vec![7; needs_secs * BYTES_IN_A_SECOND];
+        channel.write(&sent).await.unwrap();
+        let began = tokio::time::Instant::now();
+        client.disconnect().await;
+        let took = began.elapsed().as_secs() as usize;
+        let mut received = 0;
+        while let Ok(Some(data)) = reader.read().await {
+            received += data.bytes.len();
+        }
+        assert!((takes_secs..takes_secs + 4).contains(&took), "{took} s");
+        assert_eq!(received == sent.len(), takes_secs == needs_secs);
+    }
 }
 
 fn is_refused(asked: &Result<(), Error>) -> bool {

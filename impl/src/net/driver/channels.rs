@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -10,6 +9,7 @@ use super::{Driver, Offer};
 use crate::engine::{ApiMisuse, LocalChannelId, ReceivedRequest};
 use crate::msg::{OpenFailureReason, Request};
 use crate::net::channel::Channel;
+use crate::net::clock::now;
 use crate::net::error::Error;
 use crate::net::inbox::{Exit, Inbox, Start, State};
 use crate::net::terminal::{ChannelEvent, Pty, TerminalSize};
@@ -61,7 +61,7 @@ impl Driver {
     // What handles ask for.
 
     pub(in crate::net) fn open_session(&mut self, reply: oneshot::Sender<Result<Channel, Error>>) {
-        match self.engine.open_session(Instant::now()) {
+        match self.engine.open_session(now()) {
             Ok(id) => {
                 self.channels.insert(id, Entry::default());
                 self.opening.insert(id, reply);
@@ -76,8 +76,7 @@ impl Driver {
         request: Request<'_>,
         reply: Option<oneshot::Sender<bool>>,
     ) -> Result<(), ApiMisuse> {
-        self.engine
-            .request(Instant::now(), id, request, reply.is_some())?;
+        self.engine.request(now(), id, request, reply.is_some())?;
         if let (Some(entry), Some(reply)) = (self.channels.get_mut(&id), reply) {
             entry.answers.push_back(reply);
         }
@@ -144,7 +143,7 @@ impl Driver {
 
     /// Does what waits, in order, as far as there is room.
     pub(super) fn unpark(&mut self, id: LocalChannelId) {
-        let now = Instant::now();
+        let now = now();
         let Some(entry) = self.channels.get_mut(&id) else {
             return;
         };
@@ -241,7 +240,7 @@ impl Driver {
         let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let is_kept = self.update(id, |state| state.push(code, data));
         if is_kept == Some(false) {
-            self.engine.consume(Instant::now(), id, bytes);
+            self.engine.consume(now(), id, bytes);
         }
     }
 
@@ -302,7 +301,7 @@ impl Driver {
             Request::Subsystem { .. } | Request::Other { .. } => false,
         };
         if want_reply {
-            drop(self.engine.answer_request(Instant::now(), id, accept));
+            drop(self.engine.answer_request(now(), id, accept));
         }
     }
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHANNELS_MAX = 32 };
+enum { CHANNELS_MAX = 256 };
 
 /* A channel and the pipes of its command; -1 where one is closed. */
 struct run {
@@ -115,9 +115,10 @@ static int drain(struct run *run, int *fd, int is_stderr) {
 /* Tells how the command ended and forgets it. */
 static void end(struct run *run) {
     int status = 0;
-    if (ssh_channel_is_closed(run->channel)) kill(run->pid, SIGHUP);
-    else if (waitpid(run->pid, &status, WNOHANG) != run->pid) return;
-    if (WIFEXITED(status)) ssh_channel_request_send_exit_status(run->channel, WEXITSTATUS(status));
+    if (run->pid && ssh_channel_is_closed(run->channel)) kill(run->pid, SIGHUP);
+    else if (run->pid && waitpid(run->pid, &status, WNOHANG) != run->pid) return;
+    if (!run->pid) {}
+    else if (WIFEXITED(status)) ssh_channel_request_send_exit_status(run->channel, WEXITSTATUS(status));
     else ssh_channel_request_send_exit_signal(run->channel, "KILL", 0, "", "");
     ssh_channel_send_eof(run->channel);
     ssh_channel_close(run->channel);
@@ -148,7 +149,7 @@ static void serve(ssh_session session) {
     for (int moved = 1; ssh_event_dopoll(event, moved ? 0 : 5) != SSH_ERROR && is_alive(session);) {
         moved = 0;
         for (struct run *run = runs; run < runs + CHANNELS_MAX; run++) {
-            if (!run->channel || !run->pid) continue;
+            if (!run->channel || (!run->pid && !ssh_channel_is_closed(run->channel))) continue;
             moved |= feed(run) | drain(run, &run->out, 0) | drain(run, &run->err, 1);
             if ((run->out < 0 && run->err < 0) || ssh_channel_is_closed(run->channel)) end(run);
         }

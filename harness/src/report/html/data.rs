@@ -25,7 +25,7 @@ use crate::verdict::{Failure, Verdict};
 pub(super) const CASES_PACKED: usize = 100;
 
 /// How much of what came instead is in the index, in characters.
-const TOLD_CHARS_MAX: usize = 240;
+const TOLD_CHARS_MAX: usize = 300;
 
 /// Captures up to so many bytes are put into the page.
 const CAPTURE_BYTES_MAX: usize = 64 * 1024;
@@ -183,10 +183,12 @@ fn indexed<'a>(record: &'a Record, name: &'a str) -> IndexedScenario<'a> {
     }
 }
 
-/// What came instead, for the list of what did not pass.
+/// What was expected and what came, for the list of what did not pass.
 fn told(case: &Case) -> Option<String> {
-    let actual = harmless(&case.failure.as_ref()?.actual).replace('\n', " ");
-    Some(actual.chars().take(TOLD_CHARS_MAX).collect())
+    let failure = case.failure.as_ref()?;
+    let told = format!("expected {}; actual: {}", failure.expected, failure.actual);
+    let line = harmless(&told).replace('\n', " ");
+    Some(line.chars().take(TOLD_CHARS_MAX).collect())
 }
 
 /// What many cases share, and none needs before it is opened.

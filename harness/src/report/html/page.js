@@ -162,7 +162,8 @@ function attention(shown, limit = ATTENTION_FIRST) {
   const item = (one) => `<li><a class="${one.verdict}" href="${one.href}">${mark(one.verdict)}
     <strong><span class="sr">${VERDICTS[one.verdict].word}: </span>${esc(one.name)}</strong>
     <span class="who">${esc(one.client)} → ${esc(one.server)}</span>
-    <span class="what">${esc(one.told || one.title)}${one.flaky ? ' (flaky)' : ''}</span></a></li>`;
+    <span class="what">${esc(one.title)}${one.flaky ? ' (flaky)' : ''}</span>
+    ${one.told ? `<span class="what">${esc(one.told)}</span>` : ''}</a></li>`;
   box.innerHTML = `<h2 id="attention-title">What did not simply pass <small>${count(loud.length)}</small></h2>
     <ul class="list">${loud.slice(0, limit).map(item).join('')}</ul>
     ${loud.length > limit ? `<button type="button" class="quiet more">Show ${count(Math.min(loud.length - limit, ATTENTION_STEP))} more</button>` : ''}`;

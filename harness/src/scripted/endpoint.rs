@@ -172,9 +172,8 @@ impl<'a> Endpoint<'a> {
         let mut left = total;
         while left > 0 {
             if Instant::now() >= self.deadline {
-                let sent = total - left;
                 return Err(Stop::broken(format!(
-                    "{sent} of {total} bytes were sent when the case had to end"
+                    "{left} of {total} bytes were not yet sent when the case had to end"
                 )));
             }
             let size = left.min(most);

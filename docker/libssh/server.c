@@ -115,11 +115,12 @@ static int drain(struct run *run, int *fd, int is_stderr) {
 /* Tells how the command ended and forgets it. */
 static void end(struct run *run) {
     int status = 0;
-    if (run->pid && ssh_channel_is_closed(run->channel)) kill(run->pid, SIGHUP);
-    else if (run->pid && waitpid(run->pid, &status, WNOHANG) != run->pid) return;
-    if (!run->pid) {}
-    else if (WIFEXITED(status)) ssh_channel_request_send_exit_status(run->channel, WEXITSTATUS(status));
-    else ssh_channel_request_send_exit_signal(run->channel, "KILL", 0, "", "");
+    if (run->pid) {
+        if (ssh_channel_is_closed(run->channel)) kill(run->pid, SIGHUP);
+        else if (waitpid(run->pid, &status, WNOHANG) != run->pid) return;
+        if (WIFEXITED(status)) ssh_channel_request_send_exit_status(run->channel, WEXITSTATUS(status));
+        else ssh_channel_request_send_exit_signal(run->channel, "KILL", 0, "", "");
+    }
     ssh_channel_send_eof(run->channel);
     ssh_channel_close(run->channel);
     for (int *fd = &run->in; fd <= &run->err; fd++) if (*fd >= 0) shut(fd);

@@ -15,6 +15,7 @@ const SCENARIO: &str = "# The server is marked.
 scenario  made-up/marked
 subject   server
 cites     rfc4253-4.2/ident-has-software
+level     must
 
 > ident  SSH-2.0-scripted
 < ident  SSH-2.0-*marked

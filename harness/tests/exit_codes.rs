@@ -360,12 +360,31 @@ fn a_failure_that_another_try_does_not_show_is_flaky_and_told_of() {
     assert!(stdout(&output).contains(told), "{}", stdout(&output));
     let junit = fs::read_to_string(junit).expect("readable");
     assert!(
-        junit.contains("<flakyFailure message=\"a try before"),
+        junit.contains("<flakyFailure") && junit.contains("message=\"a try before"),
         "{junit}"
     );
 
     assert_code(&Stage::with("fails", FAILS).run(&["--retries", "2"]), 1);
     assert_code(&stage.run(&["--retries", "1", "--repeat", "2"]), 2);
+}
+
+/// Deviations fail no run, but ours has none.
+#[test]
+fn minissh_passes_all_that_is_asked_of_it() {
+    let stage = Stage::with("passes", PASSES);
+    let pairings = ["scripted:minissh", "minissh:scripted", "minissh:minissh"];
+    let asked: Vec<&str> = pairings.iter().flat_map(|it| ["--pairing", it]).collect();
+    let output = stage.sshdrill(&[&["run", "--timeout", "180"], &asked[..]].concat());
+    assert_code(&output, 0);
+    let text = stdout(&output);
+    let counts = text.lines().find(|line| line.contains(" cases: "));
+    let all = counts.and_then(|line| line.split_once(" cases: "));
+    let (cases, verdicts) = all.expect("they are counted");
+    assert!(
+        verdicts.starts_with(&format!("{cases} pass, in ")),
+        "{text}"
+    );
+    assert!(cases.parse::<usize>().expect("a number") > 900, "{text}");
 }
 
 #[test]

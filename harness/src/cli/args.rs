@@ -218,8 +218,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
     pub(super) repeat: NonZeroUsize,
 
-    /// Run a case that ends neither as it should nor as is known again, so often at most, after all
-    /// others; one that then does is a pass that is told of as flaky.
+    /// Run a case that fails unexpectedly again, up to N times, after others; if it then ends as
+    /// expected, that counts, and the case is told of as flaky.
     #[arg(
         long,
         value_name = "N",

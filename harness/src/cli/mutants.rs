@@ -19,8 +19,9 @@ pub(super) fn mutants(args: &MutantsArgs) -> Result<Exit, Stop> {
         Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
     })?;
     let chosen = chosen(&scenarios, &args.names);
-    if chosen.is_empty() {
-        let what = "no scenario has such a name".to_owned();
+    let trials = trial::trials(&chosen);
+    if trials.is_empty() {
+        let what = "no scenario of the wire has such a name".to_owned();
         return Err(Stop::new(Exit::NothingSelected, what).hint("`sshdrill run --list` names them"));
     }
     let is_part = chosen.len() < scenarios.len();
@@ -29,7 +30,7 @@ pub(super) fn mutants(args: &MutantsArgs) -> Result<Exit, Stop> {
     } else {
         Thoroughness::Enough
     };
-    let mut findings = trial::run(&trial::trials(&chosen), thoroughness);
+    let mut findings = trial::run(&trials, thoroughness);
     if is_part {
         // The others are for other scenarios.
         findings.mutants.retain(|(_, by)| !by.is_empty());

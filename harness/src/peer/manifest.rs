@@ -93,7 +93,7 @@ pub struct ServerPart {
     /// Whether it takes no second session on a connection.
     #[serde(default)]
     pub one_session: bool,
-    /// Whether it gives sessions a shell, a terminal and signals.
+    /// Whether it gives sessions a shell, a terminal, variables and signals.
     #[serde(default)]
     pub session_requests: bool,
     /// Whether it offers strict key exchange; asked of it when not said.

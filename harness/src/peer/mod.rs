@@ -98,7 +98,7 @@ pub struct Capabilities {
     pub multiplex: bool,
     /// As a server: takes no second session on a connection.
     pub one_session: bool,
-    /// As a server: gives a session a shell, a terminal and signals, and says which of them ended it.
+    /// As a server: gives a session a shell, a terminal, variables and signals, and says which of them ended it.
     pub server_session_requests: bool,
     /// As a client: asks for a shell, a terminal and variables, and says which signal ended it.
     pub client_session_requests: bool,

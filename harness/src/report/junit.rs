@@ -101,16 +101,16 @@ fn test_case(record: &Record, case: &Case) -> TestCase {
 
 /// The runs that were tried again before the one that counts.
 fn disturbed(case: &Case) -> impl Iterator<Item = TestRerun> {
-    let runs = case.runs.iter();
-    let others = runs.filter(|run| Some(**run) != case.verdict);
-    others.map(|run| {
+    case.runs.iter().filter_map(|run| {
         let kind = match run {
+            Verdict::Fail => NonSuccessKind::Failure,
             Verdict::Broken => NonSuccessKind::Error,
-            _ => NonSuccessKind::Failure,
+            Verdict::Pass | Verdict::Deviation | Verdict::Unsupported => return None,
         };
         let mut rerun = TestRerun::new(kind);
+        rerun.set_type("retried");
         rerun.set_message(harmless(&case.notes.join("; ")));
-        rerun
+        Some(rerun)
     })
 }
 

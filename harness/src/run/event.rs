@@ -141,7 +141,7 @@ impl Tally {
     /// Counts one more, of which something was known or not, and which was a surprise or not.
     pub fn add_ended(&mut self, verdict: Verdict, is_known: bool, is_surprise: bool) {
         self.add(verdict);
-        self.known += usize::from(is_known && !is_surprise);
+        self.known += usize::from(is_known && !is_surprise && verdict != Verdict::Pass);
         self.surprises += usize::from(is_surprise && verdict != Verdict::Broken);
     }
 

@@ -172,8 +172,8 @@ impl<'a> Endpoint<'a> {
         let mut left = total;
         while left > 0 {
             if Instant::now() >= self.deadline {
-                return Err(Stop::broken(format!(
-                    "{left} of {total} bytes were not yet sent when the case had to end"
+                return Err(Stop::subject(format!(
+                    "{left} of {total} bytes were not yet taken when the case had to end"
                 )));
             }
             let size = left.min(most);

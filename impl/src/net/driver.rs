@@ -271,7 +271,7 @@ impl Driver {
                 }
                 decision = join(&mut self.deciding) => self.on_decision(decision),
                 () = sleep_until(deadline) => {
-                    if self.has_listened() && self.engine.wants_input() {
+                    if self.may_read_on() {
                         // What is there counts: on a busy machine we may not have come to read it.
                         let there = tokio::time::timeout(Duration::ZERO, read(&mut reader)).await;
                         self.on_read(&there.unwrap_or_default());
@@ -362,6 +362,12 @@ impl Driver {
     /// Whether we cannot write, and have listened for long enough.
     fn has_listened(&self) -> bool {
         self.mute_until.is_some_and(|until| now() >= until)
+    }
+
+    /// Whether we have listened for long enough, but not for so long that nothing more counts.
+    fn may_read_on(&self) -> bool {
+        let is_late = self.mute_until.is_some_and(|until| now() >= until + LINGER);
+        self.has_listened() && !is_late && self.engine.wants_input()
     }
 
     fn on_deadline(&mut self) {

@@ -138,7 +138,7 @@ pub(super) enum Command {
     )]
     Fmt(FmtArgs),
     /// Show which clauses are shown by what.
-    Coverage(CoverageArgs),
+    Coverage(ScenariosArgs),
     /// Show which scenarios notice which of the subjects that are wrong on purpose.
     Mutants(MutantsArgs),
     /// Render the JSON report of a run in other forms.
@@ -296,13 +296,6 @@ pub(super) struct FmtArgs {
     pub(super) check: bool,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct CoverageArgs {
-    /// Folder of the scenario files [default: the one of this repository].
-    #[arg(long, value_name = "DIR")]
-    pub(super) scenarios: Option<PathBuf>,
-}
-
 /// What is told of a run, and where; the same for every command that runs cases.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ReportArgs {
@@ -387,9 +380,8 @@ pub(super) struct MutantsArgs {
     #[arg(long)]
     pub(super) all: bool,
 
-    /// Folder of the scenario files [default: the one of this repository].
-    #[arg(long, value_name = "DIR")]
-    pub(super) scenarios: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) scenarios: ScenariosArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,20 +1,12 @@
 //! `sshdrill coverage`.
 
-use super::args::CoverageArgs;
-use super::{Exit, Stop, places};
-use crate::requirement::Catalogue;
+use super::args::ScenariosArgs;
+use super::{Exit, Stop, check, places};
 use crate::requirement::coverage::Coverage;
-use crate::scenario::load_dir;
 
 /// Shows which clauses are shown by what.
-pub(super) fn coverage(args: &CoverageArgs) -> Result<Exit, Stop> {
-    let catalogue = Catalogue::load(&places::requirements())
-        .map_err(|error| Stop::new(Exit::DoesNotParse, error.to_string()))?;
-    let folder = args.scenarios.clone().unwrap_or_else(places::scenarios);
-    let scenarios = load_dir(&folder, &catalogue).map_err(|errors| {
-        let what = format!("the scenarios below {} do not parse", folder.display());
-        Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
-    })?;
+pub(super) fn coverage(args: &ScenariosArgs) -> Result<Exit, Stop> {
+    let (catalogue, scenarios) = check::load(args)?;
     let cited = scenarios.iter().map(|s| (s.name.as_str(), &s.cites[..]));
     let coverage = Coverage::of(&catalogue, cited);
     anstream::print!("{coverage}");

@@ -3,21 +3,14 @@
 use std::sync::Arc;
 
 use super::args::MutantsArgs;
-use super::{Exit, Stop, places};
-use crate::requirement::Catalogue;
+use super::{Exit, Stop, check};
 use crate::run::selection::Filter;
-use crate::scenario::{Scenario, load_dir};
+use crate::scenario::Scenario;
 use crate::trial::{self, Thoroughness};
 
 /// Shows which scenarios notice which mutant.
 pub(super) fn mutants(args: &MutantsArgs) -> Result<Exit, Stop> {
-    let catalogue = Catalogue::load(&places::requirements())
-        .map_err(|error| Stop::new(Exit::DoesNotParse, error.to_string()))?;
-    let folder = args.scenarios.clone().unwrap_or_else(places::scenarios);
-    let scenarios = load_dir(&folder, &catalogue).map_err(|errors| {
-        let what = format!("the scenarios below {} do not parse", folder.display());
-        Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
-    })?;
+    let (_, scenarios) = check::load(&args.scenarios)?;
     let chosen = chosen(&scenarios, &args.names);
     let trials = trial::trials(&chosen);
     if trials.is_empty() {

@@ -10,7 +10,7 @@ use super::{Cli, Failure};
 
 const EXAMPLES: &str = "\
 Examples:
-  source <(minissh completions bash)                                          for this session
+  source <(minissh completions bash)                                          for this shell
   minissh completions bash >~/.local/share/bash-completion/completions/minissh
   minissh completions zsh >~/.zfunc/_minissh                                  in $fpath
   minissh completions fish >~/.config/fish/completions/minissh.fish";

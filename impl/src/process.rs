@@ -259,6 +259,10 @@ async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<Exi
     let (stdin, mut stdout, mut stderr) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let signals = group.signals();
+    let obey = |event: ChannelEvent| match event {
+        ChannelEvent::Resized(_) => {}
+        ChannelEvent::Signalled(name) => signals.send(&name),
+    };
     let speak = async {
         tokio::try_join!(
             pump_out(channel, None, stdout.as_mut()),
@@ -268,8 +272,8 @@ async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<Exi
     };
     let exit = tokio::select! {
         exit = speak => exit,
-        () = pump_in(channel, stdin) => Ok(None),
-        () = obey(channel, |_| {}, |signal| signals.send(signal)) => Ok(None),
+        () = pump_in(channel, stdin, &obey) => Ok(None),
+        () = obey_all(channel, &obey) => Ok(None),
     };
     // Open until the program has ended: its last words must not kill it by `PIPE`.
     group.child.stdout = stdout;
@@ -285,25 +289,25 @@ async fn attend_terminal(
     let signals = group.signals();
     let dimensions = terminal.as_fd().try_clone_to_owned().ok();
     let (output, input) = terminal.split();
-    let resize = |size: TerminalSize| {
-        if let (Some(terminal), Some(size)) = (&dimensions, winsize(size)) {
-            let _ = rustix::termios::tcsetwinsize(terminal, size.into());
+    let obey = |event: ChannelEvent| match event {
+        ChannelEvent::Resized(size) => {
+            if let (Some(terminal), Some(size)) = (&dimensions, winsize(size)) {
+                let _ = rustix::termios::tcsetwinsize(terminal, size.into());
+            }
         }
+        ChannelEvent::Signalled(name) => signals.send(&name),
     };
     tokio::select! {
         exit = pump_terminal(channel, group, output) => exit.map(Some),
-        () = pump_in(channel, Some(input)) => Ok(None),
-        () = obey(channel, resize, |signal| signals.send(signal)) => Ok(None),
+        () = pump_in(channel, Some(input), &obey) => Ok(None),
+        () = obey_all(channel, &obey) => Ok(None),
     }
 }
 
 /// Passes on sizes and signals until the channel is closed.
-async fn obey(channel: &Channel, resize: impl Fn(TerminalSize), signal: impl Fn(&str)) {
+async fn obey_all(channel: &Channel, obey: impl Fn(ChannelEvent)) {
     while let Some(event) = channel.next_event().await {
-        match event {
-            ChannelEvent::Resized(size) => resize(size),
-            ChannelEvent::Signalled(name) => signal(&name),
-        }
+        obey(event);
     }
 }
 
@@ -361,9 +365,17 @@ async fn last_words(terminal: impl AsyncRead + Unpin) -> Vec<u8> {
 }
 
 /// Input to the program, until the channel is closed: the peer may say no more and still listen.
-async fn pump_in(channel: &Channel, stdin: Option<impl AsyncWrite + Unpin>) {
+async fn pump_in(
+    channel: &Channel,
+    stdin: Option<impl AsyncWrite + Unpin>,
+    obey: impl Fn(ChannelEvent),
+) {
     if let Some(mut stdin) = stdin {
         while let Ok(Some(data)) = channel.read().await {
+            // A size that came before the data is the size when they are read.
+            while let Some(event) = channel.waiting_event().await {
+                obey(event);
+            }
             // A program that does not read its input is not an error.
             if data.code.is_none() && stdin.write_all(&data.bytes).await.is_err() {
                 break;

@@ -84,6 +84,12 @@ impl Channel {
             .await
     }
 
+    /// The same if there is one already.
+    pub(crate) async fn waiting_event(&self) -> Option<ChannelEvent> {
+        let inbox = &self.0.inbox;
+        inbox.wait_for(|state| Some(state.pop_event())).await
+    }
+
     // Data.
 
     /// The next data of any stream; `None` once the peer has sent EOF or closed and everything is

@@ -15,7 +15,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::crypto::{PublicKey, SigningKey};
 use crate::engine::{Config, End, Refusal, Status};
-use crate::net::{self, AuthPolicy, ChannelEvent, Data, Error, Exit, Options, Pty, TerminalSize};
+use crate::net::{
+    self, AuthPolicy, ChannelEvent, Data, Error, Exit, Options, Pty, TerminalSize, Verdict,
+};
 use crate::process;
 
 pub use crate::net::keygen;
@@ -232,6 +234,14 @@ impl Ssh {
     /// See there.
     pub fn userauth_publickey(&self, user: &str, key: &SigningKey) -> Result<bool, Error> {
         runtime().block_on(self.session.userauth_publickey(user, key))
+    }
+
+    /// See [`net::Session::userauth_probe`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn userauth_probe(&self, user: &str, key: &PublicKey) -> Result<Verdict, Error> {
+        runtime().block_on(self.session.userauth_probe(user, key))
     }
 
     /// See [`net::Session::userauth_password`].

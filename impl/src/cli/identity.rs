@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 
 use super::{Failure, log, terminal};
 use crate::blocking::Ssh;
-use crate::crypto::SigningKey;
 use crate::engine::Refusal;
 use crate::keyfile::{KeyFile, KeyFileError, Passphrase, StoredKey};
 use crate::msg::AuthMethod;
+use crate::net::Verdict;
 
 /// How often a passphrase is asked for, and a password.
 const ATTEMPTS: usize = 3;
@@ -51,7 +51,18 @@ pub(super) fn log_in(
     loop {
         let attempt = attempts.next(refusal.as_ref())?;
         let is_in = match &attempt {
-            Attempt::Key(key) => ssh.userauth_publickey(user, key),
+            Attempt::Key(key) => match ssh.userauth_probe(user, key.stored.public_key())? {
+                Verdict::LetIn => Ok(true),
+                Verdict::Refused => Ok(false),
+                // Only now is its passphrase worth asking for.
+                Verdict::KeyAccepted => {
+                    show_banners(ssh);
+                    let Some(key) = attempts.usable(key.open())? else {
+                        continue;
+                    };
+                    ssh.userauth_publickey(user, &key.key)
+                }
+            },
             Attempt::Nothing => ssh.userauth_none(user),
             Attempt::Password(password) => ssh.userauth_password(user, password),
         };
@@ -66,10 +77,34 @@ pub(super) fn log_in(
 }
 
 /// What the server is shown next.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Attempt {
-    Key(SigningKey),
+    Key(OwnKey),
     Nothing,
     Password(Zeroizing<String>),
+}
+
+/// A private key, locked as it lies on the disk.
+struct OwnKey {
+    path: PathBuf,
+    stored: StoredKey,
+}
+
+impl OwnKey {
+    /// Reads a private key that is for its owner alone.
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let stored = StoredKey::read(path).map_err(|error| explain(&error))?;
+        check_permissions(path, "private key")?;
+        Ok(Self {
+            path: path.to_owned(),
+            stored,
+        })
+    }
+
+    /// Asks for its passphrase if it has one.
+    fn open(&self) -> Result<KeyFile, Failure> {
+        unlock(&self.stored, &self.path, None)
+    }
 }
 
 /// What there is to log in with, and what became of it.
@@ -80,10 +115,10 @@ struct Attempts {
     files: VecDeque<PathBuf>,
     /// Whether the files were named by the user.
     are_named: bool,
-    /// Keys that are read.
-    keys: VecDeque<SigningKey>,
+    /// Keys to be tried next, before those of the files.
+    keys: VecDeque<OwnKey>,
     /// Keys that the server did not take. It may after something else that it wanted first.
-    refused: Vec<SigningKey>,
+    refused: Vec<OwnKey>,
     passwords_left: usize,
 }
 
@@ -126,19 +161,25 @@ impl Attempts {
         terminal::ask_secret(&format!("{}'s password: ", self.user)).map(Attempt::Password)
     }
 
-    /// The usual key is left aside if it is of no use.
-    fn next_key(&mut self) -> Result<Option<SigningKey>, Failure> {
-        while let Some(path) = self.files.pop_front() {
-            match read_key(&path) {
-                Ok(file) => self.keys.push_back(file.key),
-                Err(failure) if self.are_named => return Err(failure),
-                Err(failure) => log::note(format_args!("warning: {}", failure.what)),
-            }
-            if !self.keys.is_empty() {
-                break;
-            }
+    fn next_key(&mut self) -> Result<Option<OwnKey>, Failure> {
+        while self.keys.is_empty()
+            && let Some(path) = self.files.pop_front()
+        {
+            let read = self.usable(OwnKey::read(&path))?;
+            self.keys.extend(read);
         }
         Ok(self.keys.pop_front())
+    }
+
+    /// The usual key is left aside if it is of no use.
+    fn usable<T>(&self, key: Result<T, Failure>) -> Result<Option<T>, Failure> {
+        match key {
+            Err(failure) if !self.are_named => {
+                log::note(format_args!("warning: {}", failure.what));
+                Ok(None)
+            }
+            key => key.map(Some),
+        }
     }
 
     /// Takes note of why the server did not let us in.
@@ -195,9 +236,7 @@ fn methods(refusal: &Refusal) -> String {
 
 /// Reads a private key that is for its owner alone; asks for its passphrase if it has one.
 pub(super) fn read_key(path: &Path) -> Result<KeyFile, Failure> {
-    let stored = StoredKey::read(path).map_err(|error| explain(&error))?;
-    check_permissions(path, "private key")?;
-    unlock(&stored, path, None)
+    OwnKey::read(path)?.open()
 }
 
 /// Opens a key file with `given`, or with what the terminal says.

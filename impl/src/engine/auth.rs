@@ -51,6 +51,8 @@ pub(super) struct AuthClient {
     state: ClientState,
     /// What the server said last that can go on.
     methods: Vec<String>,
+    /// A key that it would take, until something else is asked.
+    accepted: Option<Box<Offer>>,
     banner_bytes: usize,
     banner_bytes_max: usize,
 }
@@ -64,18 +66,20 @@ enum ClientState {
     /// Nothing is under way.
     Ready,
     /// The server was asked whether this key would do.
-    ExpectPkOk(Box<Login>),
+    ExpectPkOk(Box<Offer>),
     /// A request is under way, by this method.
     ExpectVerdict(&'static str),
     /// We are in.
     Done,
 }
 
-/// A login with a key: asked for first, signed only for a server that would take the key.
+/// A key that the server is asked about first: only for one that would take it is anything signed.
 #[derive(Debug)]
-struct Login {
+struct Offer {
     user: String,
-    key: SigningKey,
+    public_key: PublicKey,
+    /// What signs as soon as the key is accepted; without it that is for the caller to say.
+    signer: Option<SigningKey>,
     session_id: ExchangeHash,
 }
 
@@ -91,6 +95,7 @@ impl AuthClient {
         Self {
             state: ClientState::NoService,
             methods: Vec::new(),
+            accepted: None,
             banner_bytes: 0,
             banner_bytes_max,
         }
@@ -107,12 +112,56 @@ impl AuthClient {
         session_id: &ExchangeHash,
         out: &mut Outbox,
     ) -> Result<(), ApiMisuse> {
+        let accepted = self.accepted.take();
+        self.ask(user, out, || match credential {
+            Credential::None => Request {
+                payload: encode(user, AuthMethod::None),
+                then: ClientState::ExpectVerdict(AuthMethod::NONE),
+            },
+            Credential::Password(password) => {
+                let (password, new_password) = (password.expose(), None);
+                let method = AuthMethod::Password {
+                    password,
+                    new_password,
+                };
+                Request {
+                    payload: encode(user, method),
+                    then: ClientState::ExpectVerdict(AuthMethod::PASSWORD),
+                }
+            }
+            Credential::Publickey(key) => match accepted {
+                Some(offer) if offer.is_of(user, &key.public_key()) => offer.signed(key),
+                _ => Offer::new(user, key.public_key(), session_id).probe(Some(key.clone())),
+            },
+        })
+    }
+
+    /// Asks whether a key would do, and leaves the rest to the caller.
+    pub(super) fn probe(
+        &mut self,
+        user: &str,
+        key: &PublicKey,
+        session_id: &ExchangeHash,
+        out: &mut Outbox,
+    ) -> Result<(), ApiMisuse> {
+        self.accepted = None;
+        self.ask(user, out, || {
+            Offer::new(user, key.clone(), session_id).probe(None)
+        })
+    }
+
+    fn ask(
+        &mut self,
+        user: &str,
+        out: &mut Outbox,
+        request: impl FnOnce() -> Request,
+    ) -> Result<(), ApiMisuse> {
         self.may_request()?;
         let bytes_max = UserauthRequest::USER_BYTES_MAX;
         if user.len() > bytes_max {
             return Err(ApiMisuse::AskedTooMuch { bytes_max });
         }
-        let request = encode_request(user, credential, session_id);
+        let request = request();
         if matches!(self.state, ClientState::NoService) {
             out.send(&Message::ServiceRequest(Service { name: SSH_USERAUTH }));
             self.state = ClientState::ExpectServiceAccept(Box::new(request));
@@ -146,9 +195,14 @@ impl AuthClient {
             (ClientState::ExpectServiceAccept(request), Message::ServiceAccept(_)) => {
                 self.send(*request, out);
             }
-            (ClientState::ExpectPkOk(login), Message::UserauthPkOk(accepted)) => {
-                login.check(accepted)?;
-                self.send(login.signed(), out);
+            (ClientState::ExpectPkOk(offer), Message::UserauthPkOk(accepted)) => {
+                offer.check(accepted)?;
+                if let Some(signer) = &offer.signer {
+                    self.send(offer.signed(signer), out);
+                } else {
+                    self.accepted = Some(offer);
+                    events.extend([Event::KeyAccepted]);
+                }
             }
             // A server that lets everybody in may say so before it has seen a signature.
             (
@@ -227,32 +281,6 @@ impl AuthClient {
     }
 }
 
-fn encode_request(user: &str, credential: &Credential, session_id: &ExchangeHash) -> Request {
-    match credential {
-        Credential::None => Request {
-            payload: encode(user, AuthMethod::None),
-            then: ClientState::ExpectVerdict(AuthMethod::NONE),
-        },
-        Credential::Password(password) => {
-            let (password, new_password) = (password.expose(), None);
-            let method = AuthMethod::Password {
-                password,
-                new_password,
-            };
-            Request {
-                payload: encode(user, method),
-                then: ClientState::ExpectVerdict(AuthMethod::PASSWORD),
-            }
-        }
-        Credential::Publickey(key) => Login {
-            user: user.to_owned(),
-            key: key.clone(),
-            session_id: *session_id,
-        }
-        .probe(),
-    }
-}
-
 fn request<'a>(user: &'a str, method: AuthMethod<'a>) -> UserauthRequest<'a> {
     UserauthRequest {
         user: user.as_bytes(),
@@ -265,10 +293,24 @@ fn encode(user: &str, method: AuthMethod<'_>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Message::UserauthRequest(request(user, method)).to_payload())
 }
 
-impl Login {
-    /// Asks whether the key would do.
-    fn probe(self) -> Request {
-        let key_blob = self.key.public_key().to_blob();
+impl Offer {
+    fn new(user: &str, public_key: PublicKey, session_id: &ExchangeHash) -> Self {
+        Self {
+            user: user.to_owned(),
+            public_key,
+            signer: None,
+            session_id: *session_id,
+        }
+    }
+
+    fn is_of(&self, user: &str, key: &PublicKey) -> bool {
+        self.user == user && self.public_key == *key
+    }
+
+    /// Asks whether the key would do; if so, `signer` signs.
+    fn probe(mut self, signer: Option<SigningKey>) -> Request {
+        let key_blob = self.public_key.to_blob();
+        self.signer = signer;
         Request {
             payload: encode(&self.user, with_key(&key_blob, None)),
             then: ClientState::ExpectPkOk(Box::new(self)),
@@ -278,18 +320,18 @@ impl Login {
     /// The server must mean the key that it was asked about.
     fn check(&self, accepted: &UserauthPkOk<'_>) -> Result<(), PeerFault> {
         let is_ours = accepted.algorithm == SSH_ED25519.as_bytes()
-            && accepted.key_blob == self.key.public_key().to_blob();
+            && accepted.key_blob == self.public_key.to_blob();
         is_ours.then_some(()).ok_or(PeerFault::AcceptedAnotherKey)
     }
 
-    fn signed(&self) -> Request {
-        let key_blob = self.key.public_key().to_blob();
+    fn signed(&self, key: &SigningKey) -> Request {
+        let key_blob = self.public_key.to_blob();
         let signed = request(&self.user, with_key(&key_blob, None)).signed_bytes(
             &self.session_id.0,
             SSH_ED25519,
             &key_blob,
         );
-        let signature_blob = self.key.sign(&signed);
+        let signature_blob = key.sign(&signed);
         Request {
             payload: encode(&self.user, with_key(&key_blob, Some(&signature_blob))),
             then: ClientState::ExpectVerdict(AuthMethod::PUBLICKEY),

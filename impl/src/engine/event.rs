@@ -31,6 +31,8 @@ pub enum Event {
     KeysChanged,
     /// Text for the user before the verdict; print it escaped.
     BannerReceived(Vec<u8>),
+    /// The server would take the key that it was asked about ([`super::Engine::probe_key`]).
+    KeyAccepted,
     /// The server let us in.
     AuthSucceeded,
     /// The server did not, or not yet.

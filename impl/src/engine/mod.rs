@@ -38,7 +38,7 @@ use channels::Channels;
 use kex::{KeyExchange, Step};
 use outbox::Outbox;
 
-use crate::crypto::{ExchangeHash, Rng};
+use crate::crypto::{ExchangeHash, PublicKey, Rng};
 use crate::ident::{IdentRead, IdentReader};
 use crate::keylog::KeyLog;
 use crate::msg::names::{NO_MORE_SESSIONS_OPENSSH, SERVER_SIG_ALGS};
@@ -237,6 +237,25 @@ impl Engine {
         let session_id = self.begin(now)?;
         match &mut self.core.auth {
             Auth::Client(auth) => auth.request(user, credential, &session_id, &mut self.core.out),
+            Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
+        }
+    }
+
+    /// As a client, asks whether a key would do. [`Event::KeyAccepted`] follows, and
+    /// [`Self::authenticate`] with that key does not ask again; or [`Event::AuthFailed`], or from a
+    /// server that lets everybody in [`Event::AuthSucceeded`].
+    ///
+    /// # Errors
+    /// As of [`Self::authenticate`].
+    pub fn probe_key(
+        &mut self,
+        now: Instant,
+        user: &str,
+        key: &PublicKey,
+    ) -> Result<(), ApiMisuse> {
+        let session_id = self.begin(now)?;
+        match &mut self.core.auth {
+            Auth::Client(auth) => auth.probe(user, key, &session_id, &mut self.core.out),
             Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
         }
     }

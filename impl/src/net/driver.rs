@@ -23,7 +23,7 @@ use super::clock::now;
 use super::error::Error;
 use super::inbox::{Inbox, Start, State, Watched};
 use super::terminal::SessionPolicy;
-use super::{AuthPolicy, Verifier};
+use super::{AuthPolicy, Verdict, Verifier};
 use crate::crypto::PublicKey;
 use crate::engine::{
     ApiMisuse, AuthAnswer, AuthQuestion, End, Engine, Event, LocalChannelId, Output, Refusal,
@@ -175,7 +175,7 @@ pub(super) struct Driver {
     sessions: SessionPolicy,
     verifier: Option<Verifier>,
     ready: Option<oneshot::Sender<()>>,
-    pub(super) verdict: Option<oneshot::Sender<bool>>,
+    pub(super) verdict: Option<oneshot::Sender<Verdict>>,
     /// What the server said when it last refused us.
     pub(super) refusal: Option<Refusal>,
     /// Who waits for the end of a key exchange.
@@ -397,10 +397,11 @@ impl Driver {
             Event::HostKeyOffered(key) => self.on_host_key(key),
             Event::KeysChanged => self.on_keys_changed(),
             Event::BannerReceived(text) => self.banners.push(text),
-            Event::AuthSucceeded => self.on_verdict(true),
+            Event::KeyAccepted => self.on_verdict(Verdict::KeyAccepted),
+            Event::AuthSucceeded => self.on_verdict(Verdict::LetIn),
             Event::AuthFailed(refusal) => {
                 self.refusal = Some(refusal);
-                self.on_verdict(false);
+                self.on_verdict(Verdict::Refused);
             }
             Event::AuthAsked(question) => {
                 self.question = Some(question);
@@ -459,9 +460,9 @@ impl Driver {
         drop(self.engine.answer_host_key(now(), accept));
     }
 
-    fn on_verdict(&mut self, accepted: bool) {
+    fn on_verdict(&mut self, verdict: Verdict) {
         if let Some(reply) = self.verdict.take() {
-            let _ = reply.send(accepted);
+            let _ = reply.send(verdict);
         }
     }
 

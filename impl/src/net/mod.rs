@@ -100,6 +100,17 @@ pub struct Session {
     shared: Arc<Shared>,
 }
 
+/// What a server says to an attempt to log in, or to a question about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// No; [`Session::userauth_refusal`] says more.
+    Refused,
+    /// That key would do. Nobody is in yet.
+    KeyAccepted,
+    /// We are in. Some servers need no more than a name.
+    LetIn,
+}
+
 fn randomness() -> Result<Rng, Error> {
     crypto::from_os()
         .map_err(|error| Error::io("cannot get randomness")(std::io::Error::other(error)))
@@ -224,6 +235,18 @@ impl Session {
             .await
     }
 
+    /// Asks whether a key would do, for which its public half is enough: what keeps the private one
+    /// locked need be asked for only then. [`Self::userauth_publickey`] with that key is the login,
+    /// and does not ask the server again.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] when a user is already set, [`Error::Ended`].
+    pub async fn userauth_probe(&self, user: &str, key: &PublicKey) -> Result<Verdict, Error> {
+        let (user, key) = (user.to_owned(), key.clone());
+        self.request_login(move |engine| engine.probe_key(now(), &user, &key))
+            .await
+    }
+
     /// Logs in with a password: whether the server let us in. See [`Self::userauth_refusal`]. One of
     /// more than [`Password::BYTES_MAX`] is not sent: no server takes it.
     ///
@@ -266,10 +289,20 @@ impl Session {
 
     async fn authenticate(&self, user: &str, credential: Credential) -> Result<bool, Error> {
         let user = user.to_owned();
+        let verdict = self
+            .request_login(move |engine| engine.authenticate(now(), &user, &credential))
+            .await?;
+        Ok(verdict == Verdict::LetIn)
+    }
+
+    async fn request_login(
+        &self,
+        request: impl FnOnce(&mut Engine) -> Result<(), ApiMisuse> + Send + 'static,
+    ) -> Result<Verdict, Error> {
         let asked = self
             .ask(move |driver, reply| {
                 let (verdict, is_known) = oneshot::channel();
-                let asked = driver.engine.authenticate(now(), &user, &credential);
+                let asked = request(&mut driver.engine);
                 if asked.is_ok() {
                     driver.verdict = Some(verdict);
                 }

@@ -18,12 +18,16 @@ fn asking(credential: &Credential) -> Raw {
     raw.engine
         .authenticate(raw.now, "user", credential)
         .unwrap();
+    accept_service(&mut raw);
+    raw
+}
+
+fn accept_service(raw: &mut Raw) {
     raw.send_bytes(&[]);
     raw.take(MessageId::SERVICE_REQUEST);
     raw.send(&Message::ServiceAccept(Service {
         name: "ssh-userauth",
     }));
-    raw
 }
 
 fn pk_ok(raw: &mut Raw, key: &SigningKey) {
@@ -95,6 +99,29 @@ fn nothing_is_signed_for_who_would_not_take_the_key() {
     refuse(&mut raw, "publickey,password", false);
     assert!(!raw.ids().contains(&MessageId::USERAUTH_REQUEST));
     assert_eq!(refusals(&raw), [refusal(&["publickey", "password"], false)]);
+}
+
+/// Who asks for a passphrase asks for it between the two, and the server is not asked twice.
+#[test]
+fn a_key_that_was_asked_about_is_signed_with_at_once_for_the_same_user() {
+    let probed = || {
+        let mut raw = Raw::after_kex(Config::client(), STRICT);
+        let public_key = key().public_key();
+        raw.engine.probe_key(raw.now, "user", &public_key).unwrap();
+        accept_service(&mut raw);
+        assert!(!take_signed(&mut raw));
+        pk_ok(&mut raw, &key());
+        assert!(matches!(raw.events.last(), Some(Event::KeyAccepted)));
+        assert!(!raw.ids().contains(&MessageId::USERAUTH_REQUEST));
+        raw
+    };
+    for (user, is_signed) in [("user", true), ("another", false)] {
+        let mut raw = probed();
+        let login = Credential::Publickey(key());
+        raw.engine.authenticate(raw.now, user, &login).unwrap();
+        raw.send_bytes(&[]);
+        assert_eq!(take_signed(&mut raw), is_signed, "{user}");
+    }
 }
 
 /// A server that lets everybody in does not wait for a signature.

@@ -8,7 +8,7 @@ use crate::facade::{
 use minissh::blocking;
 use minissh::crypto::SigningKey;
 use minissh::engine::{ApiMisuse, End, Password};
-use minissh::net::{AuthPolicy, Error};
+use minissh::net::{AuthPolicy, Error, Verdict};
 
 #[test]
 fn a_made_key_logs_in() {
@@ -61,6 +61,33 @@ fn a_login_is_true_or_false() {
     assert!(!ssh.userauth_password("nobody", PASSWORD).unwrap());
     assert!(ssh.userauth_password(USER, PASSWORD).unwrap());
     log_in(server.addr);
+}
+
+#[test]
+fn a_server_can_be_asked_whether_a_key_would_do() {
+    let server = serve_users(|_| {});
+    let ssh = connect(server.addr);
+    let probe = |seed| {
+        let key = SigningKey::from_seed(&[seed; 32]).public_key();
+        ssh.userauth_probe(USER, &key).unwrap()
+    };
+    assert_eq!(probe(3), Verdict::Refused);
+    let right = user_key().public_key();
+    assert_eq!(
+        ssh.userauth_probe(USER, &right).unwrap(),
+        Verdict::KeyAccepted
+    );
+    // That was no login, and nothing has to follow from it.
+    assert_eq!(probe(3), Verdict::Refused);
+    assert_eq!(
+        ssh.userauth_probe(USER, &right).unwrap(),
+        Verdict::KeyAccepted
+    );
+    assert!(ssh.userauth_publickey(USER, &user_key()).unwrap());
+    assert!(matches!(
+        ssh.userauth_probe(USER, &right),
+        Err(Error::Misuse(ApiMisuse::AuthenticatedAgain))
+    ));
 }
 
 #[test]

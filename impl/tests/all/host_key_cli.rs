@@ -296,6 +296,20 @@ fn the_passphrase_of_a_key_is_asked_for_where_there_is_a_terminal() {
     assert_eq!(ending(person).0, 0);
 }
 
+/// As with ssh: the public half lies open in the file, and a server can be asked about that.
+#[test]
+fn no_passphrase_is_asked_for_a_key_that_the_server_does_not_take() {
+    let place = Place::new("");
+    place.know(&format!("HOST {}\n", public_line(&place.host_key, "")));
+    let stranger = place.home.path().join("stranger");
+    write_key(&stranger, 3, PASSPHRASE);
+    fs::rename(stranger, place.home.path().join("user")).unwrap();
+    let (status, shown) = ending(place.start());
+    assert_eq!(status, 255, "{shown}");
+    assert!(shown.contains("Permission denied (publickey)"), "{shown}");
+    assert!(!shown.contains("Passphrase"), "{shown}");
+}
+
 #[test]
 fn a_private_key_that_others_may_read_is_not_used() {
     let place = Place::new("");

@@ -1,8 +1,12 @@
 //! Where the programs of a peer are run: on this machine or in a container. What is run is the same
 //! for both, so that peers know nothing of where they are.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +19,10 @@ use super::{Broken, Reach};
 pub(super) trait Place: Send + Sync {
     /// Runs a shell script with `stdin`, and kills it with all that it started after `limit`.
     fn run(&self, script: &str, stdin: &[u8], limit: Duration) -> Result<Ran, Broken>;
+
+    /// Runs a shell script in a new folder with `inputs` in it, and brings the files that it left at
+    /// the top of the folder, also when it was stopped after `limit`.
+    fn work(&self, inputs: &[Input<'_>], script: &str, limit: Duration) -> Result<Worked, Broken>;
 
     /// Starts a shell script that goes on running until what is returned is dropped, or the place is.
     fn start(&self, script: &str) -> Result<Background, Broken>;
@@ -61,6 +69,21 @@ impl Place for Here {
         process::run(&mut shell, stdin, limit).map_err(|e| Broken::while_doing("cannot run sh", e))
     }
 
+    fn work(&self, inputs: &[Input<'_>], script: &str, limit: Duration) -> Result<Worked, Broken> {
+        let folder = tempfile::tempdir_in(&self.folder).map_err(preparing)?;
+        for (name, mode, content) in inputs {
+            write_input(&folder.path().join(name), mode, content).map_err(preparing)?;
+        }
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).current_dir(folder.path());
+        let ran = process::run(&mut shell, b"", limit);
+        let ran = ran.map_err(|e| Broken::while_doing("cannot run sh", e))?;
+        Ok(Worked {
+            in_time: ran.code.is_some(),
+            files: outputs(folder.path()).map_err(preparing)?,
+        })
+    }
+
     fn start(&self, script: &str) -> Result<Background, Broken> {
         let program = ["sh", "-c", script].map(str::to_owned);
         let nowhere = File::options().write(true).open("/dev/null");
@@ -78,6 +101,33 @@ impl Place for Here {
     }
 }
 
+fn preparing(e: io::Error) -> Broken {
+    Broken::while_doing("cannot use a folder for a client", e)
+}
+
+fn write_input(path: &Path, mode: &str, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mode = u32::from_str_radix(mode, 8).map_err(io::Error::other)?;
+    let mut options = File::options();
+    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(content)
+}
+
+/// The files at the top of a folder.
+fn outputs(folder: &Path) -> io::Result<Files> {
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.insert(name, std::fs::read(entry.path())?);
+        }
+    }
+    Ok(files)
+}
+
 /// A temporary folder of ours.
 pub(super) fn folder() -> Result<TempDir, Broken> {
     tempfile::Builder::new()
@@ -89,20 +139,33 @@ pub(super) fn folder() -> Result<TempDir, Broken> {
         })
 }
 
-/// A file that a script shall find: name, mode, content.
+/// Files by their names.
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// What came of a script's work.
+#[derive(Debug)]
+pub(super) struct Worked {
+    /// Whether it ended by itself, in whatever way.
+    pub(super) in_time: bool,
+    pub(super) files: Files,
+}
+
+/// A file that a script shall find: name, which may begin with a folder's, mode, content.
 pub(super) type Input<'a> = (String, &'static str, std::borrow::Cow<'a, [u8]>);
 
-/// A script that writes files into the folder `into`, and the bytes on its stdin that it takes them
-/// from.
-pub(super) fn putting(inputs: &[Input<'_>], into: &str) -> (String, Vec<u8>) {
-    let mut script = String::new();
+/// A script that writes files into the current folder, and the bytes on its stdin that it takes them
+/// from. It starts as few programs as it can: where they are many, they take longer than SSH.
+pub(super) fn putting(inputs: &[Input<'_>]) -> (String, Vec<u8>) {
+    let mut script = "umask 077\n".to_owned();
     let mut bytes = Vec::new();
     for (name, mode, content) in inputs {
-        let length = content.len();
-        let _ = writeln!(
-            script,
-            "head -c {length} >{into}/{name}; chmod {mode} {into}/{name}"
-        );
+        let _ = match content.len() {
+            0 => writeln!(script, ": >{name}"),
+            length => writeln!(script, "head -c {length} >{name}"),
+        };
+        if *mode != "600" {
+            let _ = writeln!(script, "chmod {mode} {name}");
+        }
         bytes.extend_from_slice(content);
     }
     (script, bytes)

@@ -58,7 +58,7 @@ impl Client {
             ));
         };
         let inputs = self.inputs(job, command, exec.stdin.as_deref(), &folder);
-        let (putting, stdin) = putting(&inputs, ".");
+        let (putting, stdin) = putting(&inputs);
         let folder = quoted(&folder);
         let script = format!(
             "umask 077; {{ mkdir {folder} && cd {folder}; }} || exit {NOT_PREPARED}

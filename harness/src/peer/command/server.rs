@@ -143,15 +143,12 @@ impl Server {
             (name.to_owned(), mode, content.as_bytes().to_vec().into())
         };
         // A server may read authorized_keys as the user who logs in.
-        let (putting, stdin) = putting(
-            &[
-                file("parameters", "600", &variables(&values)),
-                file("start", "600", &self.part.start),
-                file("host_ed25519", "600", keys::HOST),
-                file("authorized_keys", "644", keys::USER_PUBLIC),
-            ],
-            ".",
-        );
+        let (putting, stdin) = putting(&[
+            file("parameters", "600", &variables(&values)),
+            file("start", "600", &self.part.start),
+            file("host_ed25519", "600", keys::HOST),
+            file("authorized_keys", "644", keys::USER_PUBLIC),
+        ]);
         let folder = quoted(folder);
         let script = format!("set -e; umask 022; mkdir {folder}; cd {folder}\n{putting}");
         let ran = self.place.run(&script, &stdin, ASKING_MAX)?;

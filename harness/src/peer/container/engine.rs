@@ -6,19 +6,16 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use testcontainers::bollard::Docker;
-use testcontainers::bollard::container::LogOutput;
 use testcontainers::bollard::errors::Error as EngineError;
-use testcontainers::bollard::exec::{CreateExecOptions, StartExecResults};
 use testcontainers::bollard::query_parameters::{
     ListContainersOptions, ListImagesOptions, RemoveContainerOptions, RemoveImageOptions,
 };
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, CopyTargetOptions, GenericImage, ImageExt};
-use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
+use super::shell::Shell;
 use super::{LABEL, is_going_on, run_label};
 use crate::peer::Broken;
 use crate::peer::process::Ran;
@@ -147,80 +144,34 @@ impl Engine {
         container.0.is_running().unwrap_or(false)
     }
 
-    /// Runs a shell script in the container with `stdin`, at most for `limit`. A script that is
-    /// stopped is stopped with all processes that it started.
+    /// Has `shell`, or without one a new one of the container's, run a script; see [`Shell::run`].
+    /// Gives the shell back.
     ///
     /// # Errors
     /// [`Broken`] when the engine cannot run it.
-    pub(in crate::peer) fn run(
+    pub(super) fn run(
         &self,
         container: &Running,
-        script: &str,
-        stdin: &[u8],
+        shell: Option<Shell>,
+        (script, stdin): (&str, &[u8]),
         limit: Duration,
-    ) -> Result<Ran, Broken> {
-        /// What timeout(1) says of a program that it had to stop, and of one it had to kill.
-        const STOPPED: [i64; 2] = [124, 137];
-        let seconds = limit.as_secs_f64().to_string();
-        let command = ["timeout", "--kill-after=1", &seconds, "sh", "-c", script];
-        let run = exec(&self.docker, container.0.id(), &command, stdin);
+    ) -> Result<(Ran, Shell), Broken> {
+        let failed = |e: &dyn StdError| broken("cannot run a command in a container", e);
+        let run = async {
+            let mut shell = match shell {
+                Some(shell) => shell,
+                None => Shell::start(&self.docker, container.0.id())
+                    .await
+                    .map_err(|e| failed(&e))?,
+            };
+            let ran = shell.run(script, stdin, limit).await;
+            ran.map(|ran| (ran, shell)).map_err(|e| failed(&e))
+        };
         // The timer must be made where the runtime is, hence inside the block.
         let ran = async { tokio::time::timeout(limit + ENGINE_SLACK, run).await };
         let ran = self.runtime.block_on(ran);
-        let (stdout, stderr, code) = match ran {
-            Ok(Ok(ran)) => ran,
-            Ok(Err(e)) => return Err(broken("cannot run a command in a container", &e)),
-            Err(e) => return Err(broken("the container engine hangs", &e)),
-        };
-        Ok(Ran {
-            stdout,
-            stderr: String::from_utf8_lossy(&stderr).into_owned(),
-            code: code
-                .filter(|code| !STOPPED.contains(code))
-                .and_then(|c| i32::try_from(c).ok()),
-        })
+        ran.map_err(|e| broken("the container engine hangs", &e))?
     }
-}
-
-/// Runs a command; gives what it wrote to stdout and stderr, and its exit code.
-async fn exec(
-    docker: &Docker,
-    container: &str,
-    command: &[&str],
-    stdin: &[u8],
-) -> Result<(Vec<u8>, Vec<u8>, Option<i64>), EngineError> {
-    let options = CreateExecOptions {
-        cmd: Some(command.to_vec()),
-        attach_stdin: Some(!stdin.is_empty()),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        ..CreateExecOptions::default()
-    };
-    let id = docker.create_exec(container, options).await?.id;
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    if let StartExecResults::Attached {
-        mut output,
-        mut input,
-    } = docker.start_exec(&id, None).await?
-    {
-        let write = async {
-            // A command that does not read all of it is no fault of ours.
-            let _ = input.write_all(stdin).await;
-            let _ = input.flush().await;
-        };
-        let read = async {
-            while let Some(piece) = output.next().await {
-                match piece? {
-                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                    other => stdout.extend_from_slice(&other.into_bytes()),
-                }
-            }
-            Ok::<(), EngineError>(())
-        };
-        tokio::join!(write, read).1?;
-    }
-    let code = docker.inspect_exec(&id).await?.exit_code;
-    Ok((stdout, stderr, code))
 }
 
 /// What [`clean`] removed.

@@ -5,6 +5,7 @@ mod build;
 mod engine;
 mod image;
 mod inside;
+mod shell;
 
 pub use engine::{Cleaned, Engine, NoEngine, Running, clean, remove_own};
 pub use image::Image;

@@ -1,25 +1,16 @@
 //! One `ssh` process per session: the script that runs them, and what their logs mean.
-//!
-//! A job is two scripts in a [`Place`]: one takes the inputs into a fresh folder and runs the clients
-//! there, until the job's deadline; the other brings the outputs back, so that the log of a client
-//! that hangs is there to be read.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::dialect::{self, Release};
 use super::rekey_option;
-use crate::peer::place::{Input, Place, putting, quoted};
+use crate::peer::place::{Files, Input, Place, quoted};
 use crate::peer::{
     Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome, KnownHost, Signal,
     TERM, keys,
 };
 use crate::verdict::Log;
-
-/// How long bringing the outputs back may take; they are at most some tens of megabytes.
-const BRINGING_MAX: Duration = Duration::from_secs(60);
 
 /// The name under which `known_hosts` lists the server, whatever its address.
 const HOST_ALIAS: &str = "drill";
@@ -51,20 +42,9 @@ pub(super) fn connect(
     release: Release,
     job: &ClientJob,
 ) -> Result<ClientRecord, Broken> {
-    static JOBS: AtomicU64 = AtomicU64::new(1);
-    let number = JOBS.fetch_add(1, Ordering::Relaxed);
-    let folder = quoted(&format!("{}/client-{number}", place.folder()));
-
-    let (putting, input) = putting(&inputs(job), "in");
-    let running = running(ssh, release, job);
-    let script = format!(
-        "set -e; umask 077; mkdir {folder}; cd {folder}; mkdir in\n{putting}set +e\n{running}"
-    );
-    let ran = place.run(&script, &input, job.deadline)?;
-    let script = format!("cd {folder} && {BRINGING}; rm -rf {folder}");
-    let files = place.run(&script, b"", BRINGING_MAX)?;
-    let mut files = unpack(&files.stdout);
-
+    let script = running(ssh, release, job);
+    let worked = place.work(&inputs(job), &script, job.deadline)?;
+    let mut files = worked.files;
     let logs: Vec<Log> = files
         .iter()
         .filter(|(name, _)| name.starts_with("log."))
@@ -73,16 +53,9 @@ pub(super) fn connect(
             text: String::from_utf8_lossy(text).into_owned(),
         })
         .collect();
-    let end = match ran.code {
-        Some(0) => end(job, &mut files, &logs),
-        None => ClientEnd::Failed(stopped(job.deadline, &logs)),
-        Some(_) => {
-            let what = format!(
-                "cannot prepare an ssh client in {folder}: {}",
-                ran.stderr.trim()
-            );
-            return Err(Broken::new(what));
-        }
+    let end = match worked.in_time {
+        true => end(job, &mut files, &logs),
+        false => ClientEnd::Failed(not_done(job.deadline, &logs)),
     };
     Ok(ClientRecord {
         end,
@@ -100,26 +73,30 @@ fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
         KnownHost::Unknown => String::new(),
     };
     let mut inputs: Vec<Input<'_>> = vec![
-        ("known_hosts".into(), "600", known_hosts.into_bytes().into()),
-        ("key".into(), "600", keys::USER.as_bytes().into()),
-        ("stdin.master".into(), "600", Vec::new().into()),
+        (
+            "in/known_hosts".into(),
+            "600",
+            known_hosts.into_bytes().into(),
+        ),
+        ("in/key".into(), "600", keys::USER.as_bytes().into()),
+        ("in/stdin.master".into(), "600", Vec::new().into()),
     ];
     if let Credential::Password(password) = &job.credential {
-        inputs.push(("password".into(), "600", password.as_bytes().into()));
+        inputs.push(("in/password".into(), "600", password.as_bytes().into()));
         inputs.push((
-            "askpass".into(),
+            "in/askpass".into(),
             "700",
             b"#!/bin/sh\ncat in/password\n"[..].into(),
         ));
     }
     for (number, exec) in (1..).zip(&job.execs) {
         let stdin = exec.stdin.as_deref().unwrap_or_default();
-        inputs.push((format!("stdin.{number}"), "600", stdin.into()));
+        inputs.push((format!("in/stdin.{number}"), "600", stdin.into()));
     }
     inputs
 }
 
-/// The script that runs the clients. It ends with 0 whatever became of them.
+/// The script that runs the clients.
 fn running(ssh: &str, release: Release, job: &ClientJob) -> String {
     let mut script = format!(
         "unset SSH_AUTH_SOCK
@@ -147,8 +124,9 @@ fn running(ssh: &str, release: Release, job: &ClientJob) -> String {
             let _ = write!(
                 script,
                 "client master -M -N -S control {host} &
-                 until [ -S control ]; do [ ! -e status.master ] || exit 0; sleep 0.01; done
-                 sessions=\n"
+                 until [ -S control ] || [ -e status.master ]; do sleep 0.01; done
+                 sessions=
+                 if [ -S control ]; then\n"
             );
             // Without its master a client would connect by itself; the proxy command forbids it.
             let through = "-S control -o ControlMaster=no -o ProxyCommand=false ";
@@ -160,11 +138,11 @@ fn running(ssh: &str, release: Release, job: &ClientJob) -> String {
                 script,
                 "wait $sessions
                  {ssh} -F /dev/null -S control -O exit {host} 2>/dev/null
-                 wait\n"
+                 wait
+                 fi\n"
             );
         }
     }
-    script.push_str("exit 0\n");
     script
 }
 
@@ -212,33 +190,8 @@ fn command(ssh: &str, release: Release, job: &ClientJob) -> String {
     words
 }
 
-/// Prints all files of the current folder, each after a line with its name and size.
-const BRINGING: &str = r#"for file in *; do
-    [ -f "$file" ] || continue
-    echo "$file $(wc -c <"$file")"
-    cat "$file"
-done"#;
-
-/// The files that [`BRINGING`] printed.
-fn unpack(mut printed: &[u8]) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    while let Some(end) = printed.iter().position(|&byte| byte == b'\n') {
-        let heading = String::from_utf8_lossy(&printed[..end]);
-        let mut words = heading.split_whitespace();
-        let (Some(name), Some(size)) = (words.next(), words.next().and_then(|n| n.parse().ok()))
-        else {
-            break;
-        };
-        let content = &printed[end + 1..];
-        let size = content.len().min(size);
-        files.insert(name.to_owned(), content[..size].to_vec());
-        printed = &content[size..];
-    }
-    files
-}
-
 /// What became of a job whose script ran to its end.
-fn end(job: &ClientJob, files: &mut BTreeMap<String, Vec<u8>>, logs: &[Log]) -> ClientEnd {
+fn end(job: &ClientJob, files: &mut Files, logs: &[Log]) -> ClientEnd {
     let all: String = logs.iter().map(|log| log.text.as_str()).collect();
     if all.contains("Host key verification failed.") {
         return ClientEnd::RefusedHostKey;
@@ -319,7 +272,7 @@ fn own_words(log: &str) -> String {
 }
 
 /// What is known of clients that did not end.
-fn stopped(deadline: Duration, logs: &[Log]) -> String {
+fn not_done(deadline: Duration, logs: &[Log]) -> String {
     let last = logs
         .iter()
         .find_map(|log| log.text.lines().last())
@@ -330,17 +283,6 @@ fn stopped(deadline: Duration, logs: &[Log]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_come_back_with_whatever_bytes_they_have() {
-        let printed = b"stdout.1 7\na 1\nb\n\nstdout.2 0\nstatus.1 2\n0\n";
-
-        let files = unpack(printed);
-
-        assert_eq!(files["stdout.1"], b"a 1\nb\n\n");
-        assert_eq!(files["stdout.2"], b"");
-        assert_eq!(files["status.1"], b"0\n");
-    }
 
     #[test]
     fn the_status_255_of_a_command_is_not_mistaken_for_a_failure_of_ssh() {

@@ -32,11 +32,18 @@ pub enum Part {
     Named,
     /// OpenSSH of this machine.
     OpenSsh,
+    /// The shells that minissh has completions for, for the tests of those.
+    Shells,
 }
 
 impl Part {
     /// Every part that can be required, in the order of their names.
-    pub const ALL: [Self; 3] = [Self::Chromium, Self::Containers, Self::OpenSsh];
+    pub const ALL: [Self; 4] = [
+        Self::Chromium,
+        Self::Containers,
+        Self::OpenSsh,
+        Self::Shells,
+    ];
 
     /// Its name in `--require` and `SSHDRILL_REQUIRE`.
     #[must_use]
@@ -46,6 +53,7 @@ impl Part {
             Self::Containers => "containers",
             Self::Named => "a named peer",
             Self::OpenSsh => "openssh",
+            Self::Shells => "shells",
         }
     }
 }

@@ -93,6 +93,22 @@ impl Daemon {
             .spawn()?;
         Ok(Self { guard })
     }
+
+    /// Whether the program has not ended.
+    pub(super) fn is_running(&self) -> bool {
+        /// The guard's children while it has: the program, and what waits for the end of stdin.
+        const BOTH: usize = 2;
+        children(pid(&self.guard)).len() >= BOTH
+    }
+
+    /// Ends what the program has started, and leaves the program be.
+    pub(super) fn end_children(&self) {
+        for program in children(pid(&self.guard)) {
+            for process in descendants(program) {
+                let _ = kill_process(process, Signal::KILL);
+            }
+        }
+    }
 }
 
 impl Drop for Daemon {
@@ -126,36 +142,26 @@ impl Drop for Daemon {
 
 /// All processes below `root`. Empty where there is no Linux `/proc`.
 fn descendants(root: Pid) -> Vec<Pid> {
-    let parents: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let process = entry.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            // pid (name) state parent ...; the name may hold anything, a parenthesis included.
-            let parent = stat
-                .rsplit_once(')')?
-                .1
-                .split_whitespace()
-                .nth(1)?
-                .parse()
-                .ok()?;
-            Some((Pid::from_raw(process)?, Pid::from_raw(parent)?))
-        })
-        .collect();
-    let mut found = vec![root];
+    let mut found = children(root);
     let mut next = 0;
     while let Some(&above) = found.get(next) {
-        found.extend(
-            parents
-                .iter()
-                .filter(|(_, parent)| *parent == above)
-                .map(|(pid, _)| *pid),
-        );
+        found.extend(children(above));
         next += 1;
     }
-    found.split_off(1)
+    found
+}
+
+/// The processes that `parent` started and that have not ended, or have and were not waited for.
+fn children(parent: Pid) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", parent.as_raw_pid()));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let numbers = lists.flat_map(|list| {
+        let numbers = list.split_whitespace().map(str::parse);
+        numbers.flatten().collect::<Vec<i32>>()
+    });
+    numbers.filter_map(Pid::from_raw).collect()
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ impl Peer for LocalOpenSsh {
             Reach::Containers(address) => address,
             Reach::At(addr) => addr.ip(),
         };
-        Ok(Box::new(server.start(address, setup.rekey)?))
+        Ok(Box::new(server.lend(address, setup.rekey)?))
     }
 
     fn connect(&self, job: &ClientJob) -> Result<ClientRecord, NotDone> {

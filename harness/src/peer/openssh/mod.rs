@@ -8,6 +8,7 @@ mod container;
 mod dialect;
 mod local;
 mod sshd;
+mod view;
 
 pub use container::ContainerOpenSsh;
 pub use local::LocalOpenSsh;

@@ -1,18 +1,21 @@
-//! A fresh `sshd` of this machine in the foreground, with a throw-away configuration: as root with a
-//! user of its own that exists nowhere else, or as anybody for oneself.
+//! An `sshd` of this machine in the foreground, with a throw-away configuration: as root in a view of
+//! the machine with a user that exists nowhere else, or as anybody for oneself. One case has it at a
+//! time, so that what it logs is about that case.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::build::{ASKING_MAX, Build};
 use super::dialect::{self, Release};
+use super::view::{PRIVSEP, View};
 use super::{SSHD_CONFIG, product, rekey_option, version};
 use crate::peer::keys::{self, LOGIN};
 use crate::peer::place::folder;
@@ -34,11 +37,9 @@ const GAVE_UP: &[&str] = &[
 ];
 /// The server's log, in its folder.
 const LOG: &str = "sshd.log";
-/// Debian's directory for privilege separation; other systems install theirs.
-const PRIVSEP: &str = "/run/sshd";
 
 /// How this machine's `sshd` is started.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Server {
     /// The words that run it.
     words: Vec<String>,
@@ -47,14 +48,15 @@ pub(super) struct Server {
     config: String,
     /// The `-o` options that are.
     options: Vec<String>,
+    /// Those that run and that no case has now.
+    idle: Arc<Mutex<Vec<Instance>>>,
 }
 
 /// Who can log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 enum Login {
-    /// A user that exists only in the server's own view of this machine; needs root and mount
-    /// namespaces. The only one whose password can be checked.
-    Throwaway,
+    /// The user of the view. The only one whose password can be checked.
+    Throwaway(View),
     /// The user who runs this program, by key.
     Oneself(String),
 }
@@ -67,10 +69,9 @@ impl Server {
             .as_deref()
             .and_then(version)
             .unwrap_or(known);
-        let login = if rustix::process::geteuid().is_root() && own_view_works() {
-            Login::Throwaway
-        } else {
-            Login::Oneself(me()?)
+        let login = match View::open()? {
+            Some(view) => Login::Throwaway(view),
+            None => Login::Oneself(me()?),
         };
         let options = [&["PerSourcePenalties=no".to_owned()], &*build.helpers].concat();
         let config = dialect::server_config(SSHD_CONFIG, release);
@@ -79,17 +80,37 @@ impl Server {
             login,
             config: understood(build, sshd, config)?,
             options: dialect::server_options(options, release),
+            idle: Arc::default(),
         })
     }
 
     /// Whether it can check the password of the user who can log in.
     pub(super) fn checks_passwords(&self) -> bool {
-        self.login == Login::Throwaway
+        matches!(self.login, Login::Throwaway(_))
     }
 
-    /// Starts a server on a free port of `address`, which begins key exchanges as `rekey` says. A
-    /// port that was free may be taken by the time the server binds it, so this is tried a few times.
-    pub(super) fn start(&self, address: IpAddr, rekey: RekeyLimit) -> Result<LocalServer, Broken> {
+    /// A server on `address` that begins key exchanges as `rekey` says: one that is idle, or a new one.
+    pub(super) fn lend(&self, address: IpAddr, rekey: RekeyLimit) -> Result<LocalServer, Broken> {
+        let fits = |each: &Instance| each.addr.ip() == address && each.rekey == rekey;
+        let idle = {
+            let mut idle = lock(&self.idle);
+            let at = idle.iter().position(fits);
+            at.map(|at| idle.swap_remove(at))
+        };
+        let instance = match idle {
+            Some(instance) if instance.daemon.is_running() => instance,
+            _ => self.start(address, rekey)?,
+        };
+        Ok(LocalServer {
+            instance,
+            idle: Arc::clone(&self.idle),
+            user: self.user().to_owned(),
+        })
+    }
+
+    /// Starts a server on a free port. One that was free may be taken by the time the server binds
+    /// it, so this is tried a few times.
+    fn start(&self, address: IpAddr, rekey: RekeyLimit) -> Result<Instance, Broken> {
         const TRIES: usize = 4;
         let mut last = None;
         for _ in 0..TRIES {
@@ -107,7 +128,7 @@ impl Server {
         &self,
         address: IpAddr,
         rekey: RekeyLimit,
-    ) -> Result<Result<LocalServer, String>, Broken> {
+    ) -> Result<Result<Instance, String>, Broken> {
         let folder = folder()?;
         let free = |e| {
             Broken::while_doing(&format!("cannot listen on {address}"), e)
@@ -126,18 +147,19 @@ impl Server {
         let log = write(LOG, "", 0o600)?;
         let daemon = Daemon::start(&self.command(folder.path(), addr, rekey), log)
             .map_err(|e| Broken::while_doing("cannot run sh", e))?;
-        let server = LocalServer {
+        let server = Instance {
             daemon,
             folder,
             addr,
-            user: self.user().to_owned(),
+            rekey,
+            log_bytes: 0,
         };
         Ok(server.listening().map(|()| server))
     }
 
     fn user(&self) -> &str {
         match &self.login {
-            Login::Throwaway => LOGIN,
+            Login::Throwaway(_) => LOGIN,
             Login::Oneself(me) => me,
         }
     }
@@ -145,12 +167,12 @@ impl Server {
     /// The command line of a server with its files in `folder`.
     fn command(&self, folder: &Path, addr: SocketAddr, rekey: RekeyLimit) -> Vec<String> {
         let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        let authorized_keys = match self.login {
-            Login::Throwaway => format!("{PRIVSEP}/authorized_keys"),
+        let authorized_keys = match &self.login {
+            Login::Throwaway(view) => view.authorized_keys(),
             Login::Oneself(_) => file("authorized_keys"),
         };
-        let mut command = match self.login {
-            Login::Throwaway => in_own_view(&file("")),
+        let mut command = match &self.login {
+            Login::Throwaway(view) => view.inside(),
             // Root without namespaces has to make the folder on the machine; others do without.
             Login::Oneself(_) if rustix::process::geteuid().is_root() => {
                 let _ = std::fs::create_dir(PRIVSEP);
@@ -206,85 +228,23 @@ fn understood(build: &Build, sshd: &Path, mut config: String) -> Result<String, 
     Ok(config)
 }
 
-/// Gives what follows a view of the machine of its own, in which `/run/sshd` and the throw-away
-/// user exist. The machine itself is not touched. `$1` is a folder with `authorized_keys`.
-///
-/// An empty `/run` also keeps name service caches out of it, which do not know the user.
-const OWN_VIEW: &str = r#"set -e
-umask 022
-keys=$1authorized_keys; shift
-exec 3<"$keys"
-mount -t tmpfs -o mode=0755 tmpfs /run
-mkdir -m 0755 /run/sshd
-cat <&3 >/run/sshd/authorized_keys
-exec 3<&-
-for file in passwd shadow; do
-    cp -p /etc/$file /run/$file
-done
-echo "$DRILL_PASSWD" >>/run/passwd
-echo "$DRILL_SHADOW" >>/run/shadow
-unset DRILL_PASSWD DRILL_SHADOW
-for file in passwd shadow; do
-    mount --bind /run/$file /etc/$file
-done
-exec "$@""#;
-
-/// A number that no system hands out by itself, so that the user is nobody else.
-const THROWAWAY_UID: u32 = 58_739;
-/// The password's hash as crypt(3) understands it everywhere.
-const PASSWORD_HASH: &str = "$6$sshdrill$hNrZGmwgEsh9e131R7O9IVi/98Xj33WmtTOIzUdayAWNX/pA4GVNG5O0.zrmUcHAVYPiEWhln6aGpLwpLyX/t1";
-
-/// The start of a command line whose rest runs in its own view of the machine.
-fn in_own_view(folder: &str) -> Vec<String> {
-    let passwd = format!("{LOGIN}:x:{THROWAWAY_UID}:{THROWAWAY_UID}::/:/bin/sh");
-    let shadow = format!("{LOGIN}:{PASSWORD_HASH}:19000:0:99999:7:::");
-    let environment = [
-        format!("DRILL_PASSWD={passwd}"),
-        format!("DRILL_SHADOW={shadow}"),
-    ];
-    let unshare = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        OWN_VIEW,
-        "sh",
-    ];
-    ["env".to_owned()]
-        .into_iter()
-        .chain(environment)
-        .chain(unshare.map(str::to_owned))
-        .chain([folder.to_owned()])
-        .collect()
-}
-
-/// Whether this machine lets us have such a view: as root in most containers, it does not.
-fn own_view_works() -> bool {
-    let Ok(folder) = folder() else { return false };
-    let path = format!("{}/", folder.path().display());
-    let _ = std::fs::write(folder.path().join("authorized_keys"), "");
-    let mut command = in_own_view(&path);
-    command.extend(["sh", "-c", "test -d /run/sshd && id drill"].map(str::to_owned));
-    let mut run = Command::new(&command[0]);
-    process::run(run.args(&command[1..]), b"", ASKING_MAX).is_ok_and(|ran| ran.code == Some(0))
-}
-
 /// A running `sshd` and its files.
-pub(super) struct LocalServer {
+#[derive(Debug)]
+struct Instance {
     daemon: Daemon,
     folder: TempDir,
     addr: SocketAddr,
-    user: String,
+    rekey: RekeyLimit,
+    /// How much of its log belongs to cases that are over.
+    log_bytes: u64,
 }
 
-impl LocalServer {
+impl Instance {
     /// Waits until it listens. The error is its log.
     fn listening(&self) -> Result<(), String> {
         let start = Instant::now();
         loop {
-            let log = read_log(self.folder.path());
+            let log = String::from_utf8_lossy(&self.log()).into_owned();
             if log.contains("Server listening on ") {
                 return Ok(());
             }
@@ -295,11 +255,29 @@ impl LocalServer {
             std::thread::sleep(Duration::from_millis(3));
         }
     }
+
+    /// What it said since its last case.
+    fn log(&self) -> Vec<u8> {
+        let mut log = Vec::new();
+        let file = File::open(self.folder.path().join(LOG));
+        let _ = file.and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.log_bytes))?;
+            file.read_to_end(&mut log)
+        });
+        log
+    }
+}
+
+/// An `sshd` while a case has it.
+pub(super) struct LocalServer {
+    instance: Instance,
+    idle: Arc<Mutex<Vec<Instance>>>,
+    user: String,
 }
 
 impl RunningServer for LocalServer {
     fn addr(&self) -> SocketAddr {
-        self.addr
+        self.instance.addr
     }
 
     fn user(&self) -> &str {
@@ -311,13 +289,19 @@ impl RunningServer for LocalServer {
     }
 
     fn finish(self: Box<Self>) -> ServerRecord {
-        let Self { daemon, folder, .. } = *self;
-        // What its last words are is known when it is gone.
-        drop(daemon);
-        let name = "sshd".to_owned();
-        let text = read_log(folder.path());
+        let Self {
+            mut instance, idle, ..
+        } = *self;
+        // What the last words of its connections are is known when they are gone.
+        instance.daemon.end_children();
+        let log = instance.log();
+        instance.log_bytes += log.len() as u64;
+        lock(&idle).push(instance);
         ServerRecord {
-            logs: vec![Log { name, text }],
+            logs: vec![Log {
+                name: "sshd".to_owned(),
+                text: String::from_utf8_lossy(&log).into_owned(),
+            }],
             died: None,
             trace: Vec::new(),
             captures: Vec::new(),
@@ -325,9 +309,8 @@ impl RunningServer for LocalServer {
     }
 }
 
-fn read_log(folder: &Path) -> String {
-    let log = std::fs::read(folder.join(LOG)).unwrap_or_default();
-    String::from_utf8_lossy(&log).into_owned()
+fn lock(idle: &Mutex<Vec<Instance>>) -> MutexGuard<'_, Vec<Instance>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn not_started(words: &[String], log: &str) -> Broken {

@@ -1,6 +1,6 @@
 //! `sshdrill bisect`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -173,7 +173,8 @@ impl<'a> Builds<'a> {
             order: Order::Planned,
             fail_fast: false,
             deadline: Duration::from_secs(self.args.timeout),
-            one_at_a_time: std::collections::BTreeSet::new(),
+            one_at_a_time: BTreeSet::new(),
+            long: BTreeSet::new(),
             interrupt: self.interrupt.clone(),
         };
         let (sender, events) = mpsc::channel();

@@ -23,12 +23,14 @@ use crate::report::transcripts::Transcripts;
 use crate::report::write::ignoring_closed_pipe;
 use crate::report::{json, summary};
 use crate::requirement::Catalogue;
-use crate::run::event::{Event, Tally};
+use crate::run::event::{Case, Event, Tally};
 use crate::run::executor::{Options, Order, Play, Tries, execute};
+use crate::run::expect::Expectations;
 use crate::run::interrupt::Interrupt;
 use crate::run::panics;
 use crate::run::plan::Plan;
 use crate::run::play::{Cast, play};
+use crate::scenario::Subject;
 
 /// Runs what is asked for and reports it.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
@@ -102,6 +104,12 @@ fn conduct(
             .map_err(|error| unwritable(&error))?;
         return Ok(Tally::default());
     }
+    let peers: Vec<PeerInfo> = cast
+        .peers()
+        .iter()
+        .map(|peer| peer.info().clone())
+        .collect();
+    let known = request.expectations();
     let options = Options {
         jobs: args.jobs.unwrap_or_else(usual_jobs),
         tries: match args.retries {
@@ -116,14 +124,9 @@ fn conduct(
         fail_fast: args.fail_fast,
         deadline: Duration::from_secs(args.timeout),
         one_at_a_time: one_at_a_time(&cast),
+        long: long(&plan, &known, &peers),
         interrupt: interrupt.clone(),
     };
-    let peers: Vec<PeerInfo> = cast
-        .peers()
-        .iter()
-        .map(|peer| peer.info().clone())
-        .collect();
-    let known = request.expectations();
     let run_case: Arc<Play> =
         Arc::new(move |case, deadline| known.compare(case, &peers, play(case, &cast, deadline)));
     let tally = execute(&plan, &options, &run_case, &events);
@@ -134,9 +137,18 @@ fn conduct(
 
 /// Cases at a time where nobody says. They wait for sockets and sleeps more than for a processor.
 pub(super) fn usual_jobs() -> NonZeroUsize {
-    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
     let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     processors.saturating_mul(FOR_EACH_PROCESSOR)
+}
+
+/// Pairs move megabytes, and what is known not to pass mostly waits for something that does not come.
+fn long(plan: &Plan, known: &Expectations, peers: &[PeerInfo]) -> BTreeSet<usize> {
+    let is_long = |case: &Case| case.scenario.subject == Subject::Pair || known.know(case, peers);
+    let places = plan.cases.iter().enumerate();
+    places
+        .filter_map(|(at, case)| is_long(case).then_some(at))
+        .collect()
 }
 
 fn one_at_a_time(cast: &Cast) -> BTreeSet<String> {

@@ -36,6 +36,9 @@ pub struct Options {
     pub deadline: Duration,
     /// Ids of the peers that can take part in one case at a time only.
     pub one_at_a_time: BTreeSet<String>,
+    /// Places in the plan of the cases that take long. Unless shuffled they begin first, lest
+    /// everybody waits for one of them at the end.
+    pub long: BTreeSet<usize>,
     /// Whether somebody wants the run to stop.
     pub interrupt: Interrupt,
 }

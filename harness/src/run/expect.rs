@@ -108,6 +108,12 @@ impl Expectations {
         Ok(Self(all))
     }
 
+    /// Whether anything is known of the case.
+    #[must_use]
+    pub fn know(&self, case: &Case, peers: &[PeerInfo]) -> bool {
+        self.0.iter().any(|each| each.is_about(case, peers))
+    }
+
     /// Adds what was known of the case to its outcome. A pass that was not expected gets a reason.
     #[must_use]
     pub fn compare(&self, case: &Case, peers: &[PeerInfo], outcome: Outcome) -> Outcome {

@@ -51,9 +51,10 @@ struct Runs {
 impl<'a> Queue<'a> {
     pub(super) fn new(cases: &[Arc<Case>], options: &'a Options) -> Self {
         let mut order: Vec<(usize, &Arc<Case>)> = cases.iter().enumerate().collect();
-        if options.order == Order::Shuffled {
+        match options.order {
+            Order::Planned => order.sort_by_key(|(at, _)| !options.long.contains(at)),
             // Drawn from the run's seed and the case's name: as random as a draw of its own.
-            order.sort_by_key(|(_, case)| case.seed);
+            Order::Shuffled => order.sort_by_key(|(_, case)| case.seed),
         }
         let mut lanes: BTreeMap<Claims, VecDeque<Turn>> = BTreeMap::new();
         for (at, case) in order {

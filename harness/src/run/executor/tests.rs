@@ -23,6 +23,7 @@ fn options() -> Options {
         fail_fast: false,
         deadline: fake::LONG,
         one_at_a_time: BTreeSet::new(),
+        long: BTreeSet::new(),
         interrupt: Interrupt::default(),
     }
 }
@@ -173,6 +174,18 @@ fn order_of(names: &[&str], options: &Options) -> Vec<String> {
     });
     let began = began.lock().expect("nobody panicked");
     began.clone()
+}
+
+#[test]
+fn what_takes_long_begins_first_and_the_rest_as_planned() {
+    let options = Options {
+        long: BTreeSet::from([2]),
+        ..options()
+    };
+    assert_eq!(
+        order_of(&["a/a", "b/b", "c/c"], &options),
+        ["c/c", "a/a", "b/b"]
+    );
 }
 
 #[test]

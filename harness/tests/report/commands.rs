@@ -39,6 +39,8 @@ const JUNIT: &[(&str, &[&str])] = &[
     ("skipped", &["type", "message"]),
     ("failure", &["type", "message"]),
     ("error", &["type", "message"]),
+    ("flakyFailure", &["type", "message"]),
+    ("flakyError", &["type", "message"]),
     ("system-out", &[]),
     ("system-err", &[]),
 ];
@@ -52,6 +54,8 @@ const INSIDE: &[(&str, &str)] = &[
     ("skipped", "testcase"),
     ("failure", "testcase"),
     ("error", "testcase"),
+    ("flakyFailure", "testcase"),
+    ("flakyError", "testcase"),
     ("system-out", "testcase"),
 ];
 
@@ -138,6 +142,24 @@ fn a_run_is_told_in_every_form_and_each_is_made_again_from_the_json() {
         let [first, second] = ["1", "2"].map(|name| stage.text(&format!("{name}.{form}")));
         assert!(first == second, "the {form} is another");
     }
+}
+
+#[test]
+fn junit_has_a_word_for_what_only_another_try_showed() {
+    let marker = tempfile::tempdir().expect("a temporary folder");
+    let marker = marker.path().join("been-here");
+    let marker = marker.display();
+    let command = format!("test -e {marker} || {{ touch {marker}; exit 1; }}; echo hello");
+    let stage = Stage::with(&[&PASSES.replace("echo hello", &command)]);
+    let ran = stage.run("--pairing minissh:minissh --retries 1 --junit run.xml");
+    assert!(ran.status.success(), "{}", stderr(&ran));
+    let junit = stage.text("run.xml");
+    assert_is_junit(&junit);
+    assert!(junit.contains("<flakyFailure"), "{junit}");
+    assert!(
+        junit.contains("message=\"a try before ended in fail"),
+        "{junit}"
+    );
 }
 
 /// The record of a real run with everything in it that can be: the example of other programs.

@@ -175,10 +175,6 @@ impl RunningServer for FakeServer {
         SocketAddr::from(([127, 0, 0, 1], 1))
     }
 
-    fn user(&self) -> &'static str {
-        "drill"
-    }
-
     fn password(&self) -> &'static str {
         PASSWORD
     }

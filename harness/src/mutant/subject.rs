@@ -140,14 +140,6 @@ impl RunningServer for Server {
         self.addr
     }
 
-    fn user(&self) -> &str {
-        keys::LOGIN
-    }
-
-    fn password(&self) -> &str {
-        keys::PASSWORD
-    }
-
     fn finish(self: Box<Self>) -> ServerRecord {
         ServerRecord::default()
     }

@@ -324,14 +324,6 @@ impl RunningServer for Server {
         self.addr
     }
 
-    fn user(&self) -> &'static str {
-        keys::LOGIN
-    }
-
-    fn password(&self) -> &'static str {
-        keys::PASSWORD
-    }
-
     fn finish(mut self: Box<Self>) -> ServerRecord {
         self.wind_up();
         let text = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));

@@ -160,9 +160,13 @@ pub trait RunningServer: Send {
     /// Where to connect.
     fn addr(&self) -> SocketAddr;
     /// The user who can log in with the fixture user key, or with [`Self::password`].
-    fn user(&self) -> &str;
+    fn user(&self) -> &str {
+        keys::LOGIN
+    }
     /// The password of that user.
-    fn password(&self) -> &str;
+    fn password(&self) -> &str {
+        keys::PASSWORD
+    }
     /// The key of that user, if it is not the fixture user key.
     fn user_key(&self) -> Option<SigningKey> {
         None

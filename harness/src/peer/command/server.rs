@@ -300,10 +300,6 @@ impl RunningServer for InCase {
         &self.user
     }
 
-    fn password(&self) -> &str {
-        keys::PASSWORD
-    }
-
     fn finish(self: Box<Self>) -> ServerRecord {
         let text = self.instance.look(self.log_from);
         let died = self

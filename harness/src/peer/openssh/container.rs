@@ -174,14 +174,6 @@ impl RunningServer for ContainerServer {
         SocketAddr::new(self.shared.place.address(), self.sshd.port)
     }
 
-    fn user(&self) -> &str {
-        keys::LOGIN
-    }
-
-    fn password(&self) -> &str {
-        keys::PASSWORD
-    }
-
     fn finish(self: Box<Self>) -> ServerRecord {
         let text = self.shared.log(&self.sshd, self.log_from);
         let text = text.unwrap_or_else(|broken| format!("(cannot read the log: {broken})"));

@@ -284,10 +284,6 @@ impl RunningServer for LocalServer {
         &self.user
     }
 
-    fn password(&self) -> &str {
-        keys::PASSWORD
-    }
-
     fn finish(self: Box<Self>) -> ServerRecord {
         let Self {
             mut instance, idle, ..

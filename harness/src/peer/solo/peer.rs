@@ -136,14 +136,6 @@ impl RunningServer for Server {
         self.addr
     }
 
-    fn user(&self) -> &'static str {
-        keys::LOGIN
-    }
-
-    fn password(&self) -> &'static str {
-        keys::PASSWORD
-    }
-
     fn finish(mut self: Box<Self>) -> ServerRecord {
         let conversation = self.wind_up();
         let (trace, captures) =

@@ -11,7 +11,7 @@ use super::{Answer, Conversation, connect, serve};
 use crate::peer::catalogue::MINISSH;
 use crate::peer::{
     Broken, Capabilities, ClientJob, ClientRecord, NotDone, Origin, Peer, PeerInfo, Reach,
-    RunningServer, ServerRecord, ServerSetup, keys,
+    RunningServer, ServerRecord, ServerSetup,
 };
 use crate::transcript::ready;
 

@@ -121,7 +121,7 @@ impl Server {
             .collect();
         let listener = runtime()
             .block_on(TcpListener::bind(&addrs[..]))
-            .map_err(Error::io(format!("cannot listen at {addrs:?}")))?;
+            .map_err(Error::io(format!("cannot listen at {}", net::list(&addrs))))?;
         Ok(Self {
             listener,
             stop: Arc::default(),

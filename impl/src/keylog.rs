@@ -2,6 +2,10 @@
 //!
 //! Whoever has such a log and a capture can read everything that was sent, passwords included. It
 //! is written only where a program asks for it, and by nothing else here.
+//!
+//! Wireshark 4.6 finds the secret of an exchange by the first KEXINIT that it sees: of a later exchange
+//! that the *server* begins, and of everything behind it, it reads nothing. Whoever wants to read a long
+//! connection lets the client begin, or nobody.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,11 +1,11 @@
 //! `minissh exec`.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, stderr, stdout};
 use std::process::ExitCode;
 
 use super::session::{Tty, TtyArgs};
 use super::target::Target;
-use super::{Failure, OWN_FAILURE, session, shell};
+use super::{Failure, OWN_FAILURE, log, session, shell, stdio};
 use crate::blocking::{Channel, Ssh};
 use crate::msg::ChannelExtendedData;
 use crate::net::Exit;
@@ -55,7 +55,7 @@ fn run_on(ssh: &Ssh, args: &Args) -> Result<Option<Exit>, Failure> {
     let command = args.command.join(" ");
     let tty = args.tty.choose(false);
     if tty == Tty::Ours {
-        return shell::on_terminal(ssh, Some(&command));
+        return shell::on_terminal(ssh, Some(&command), &args.target);
     }
     let channel = session::open(ssh, Some(&command), tty.bare().as_ref())?;
     if args.no_input {
@@ -93,11 +93,10 @@ pub(super) fn converse(channel: &Channel) -> Result<Option<Exit>, Failure> {
 
 /// Its output comes here, until the channel is closed.
 pub(super) fn receive(channel: &Channel) -> Result<Option<Exit>, Failure> {
-    let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     while let Some(data) = channel.read()? {
         let written = match data.code {
-            None => stdout.write_all(&data.bytes).and_then(|()| stdout.flush()),
-            Some(ChannelExtendedData::STDERR) => stderr.write_all(&data.bytes),
+            None => stdio::write_all(stdout(), &data.bytes),
+            Some(ChannelExtendedData::STDERR) => stdio::write_all(stderr(), &data.bytes),
             Some(_) => Ok(()),
         };
         match written {
@@ -116,8 +115,12 @@ pub(super) fn receive(channel: &Channel) -> Result<Option<Exit>, Failure> {
 fn send_input(channel: &Channel) {
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        match std::io::stdin().read(&mut buffer) {
-            Ok(0) | Err(_) => break,
+        match stdio::read(&mut buffer) {
+            Ok(0) => break,
+            Err(error) => {
+                log::note(format_args!("warning: our input ends: {error}"));
+                break;
+            }
             Ok(count) => {
                 let bytes = buffer.get(..count).unwrap_or_default();
                 // The command may end before our input does.

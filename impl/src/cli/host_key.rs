@@ -39,7 +39,8 @@ pub(super) fn connect(
     });
     match (connected, was_refused.try_recv()) {
         (Err(Error::HostKeyRefused), Ok(why)) => Err(why),
-        (connected, _) => Ok(connected?),
+        (Ok(ssh), _) => Ok(ssh),
+        (Err(error), _) => Err(Failure::new(format!("{host}: {error}"))),
     }
 }
 

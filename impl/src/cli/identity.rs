@@ -1,16 +1,17 @@
 //! Who we are: private keys from files, and the login with them or with a password.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use zeroize::Zeroizing;
 
-use super::{Failure, log, terminal};
+use super::{Failure, log, stdio, terminal};
 use crate::blocking::Ssh;
 use crate::engine::Refusal;
-use crate::keyfile::{KeyFile, KeyFileError, Passphrase, StoredKey};
+use crate::keyfile::{KeyFile, KeyFileError, Passphrase, StoredKey, fingerprint};
 use crate::msg::AuthMethod;
 use crate::net::Verdict;
 
@@ -50,12 +51,14 @@ pub(super) fn log_in(
     let mut refusal = None;
     loop {
         let attempt = attempts.next(refusal.as_ref())?;
+        tracing::info!("trying {attempt}");
         let is_in = match &attempt {
             Attempt::Key(key) => match ssh.userauth_probe(user, key.stored.public_key())? {
                 Verdict::LetIn => Ok(true),
                 Verdict::Refused => Ok(false),
                 // Only now is its passphrase worth asking for.
                 Verdict::KeyAccepted => {
+                    tracing::info!("the server takes that key");
                     show_banners(ssh);
                     let Some(key) = attempts.usable(key.open())? else {
                         continue;
@@ -71,6 +74,7 @@ pub(super) fn log_in(
             return Ok(());
         }
         let refused = ssh.userauth_refusal()?.unwrap_or_default();
+        tracing::info!("refused; what can go on: {}", methods(&refused));
         attempts.learn(attempt, &refused)?;
         refusal = Some(refused);
     }
@@ -82,6 +86,19 @@ enum Attempt {
     Key(OwnKey),
     Nothing,
     Password(Zeroizing<String>),
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => {
+                let fingerprint = fingerprint(key.stored.public_key());
+                write!(f, "the key {} {fingerprint}", key.path.display())
+            }
+            Self::Nothing => f.write_str("no credential, to learn what the server takes"),
+            Self::Password(_) => f.write_str("a password"),
+        }
+    }
 }
 
 /// A private key, locked as it lies on the disk.
@@ -165,6 +182,14 @@ impl Attempts {
         while self.keys.is_empty()
             && let Some(path) = self.files.pop_front()
         {
+            // As with ssh, a name that is no file's is one key less.
+            if self.are_named && !path.exists() {
+                log::note(format_args!(
+                    "warning: {}: there is no such file",
+                    path.display()
+                ));
+                continue;
+            }
             let read = self.usable(OwnKey::read(&path))?;
             self.keys.extend(read);
         }
@@ -252,7 +277,7 @@ pub(super) fn unlock(
     for _ in 1..ATTEMPTS {
         let passphrase = terminal::ask_passphrase(&question)?;
         match stored.unlock(passphrase.as_ref()) {
-            Err(KeyFileError::WrongPassphrase { .. }) => eprintln!("Wrong, try again."),
+            Err(KeyFileError::WrongPassphrase { .. }) => stdio::say("Wrong, try again."),
             unlocked => return unlocked.map_err(|error| explain(&error)),
         }
     }
@@ -276,17 +301,40 @@ pub(super) fn check_permissions(path: &Path, what: &str) -> Result<(), Failure> 
     }
 }
 
-/// What the server says to people, without the bytes that would command the terminal.
+/// What the server says to people.
 fn show_banners(ssh: &Ssh) {
     for banner in ssh.banners().unwrap_or_default() {
-        let text = banner.escape_ascii().to_string();
-        log::note(text.replace("\\r", "").replace("\\n", "\n"));
+        log::note(readable(&banner).trim_end_matches('\n'));
     }
+}
+
+/// A text without what would command the terminal.
+fn readable(text: &[u8]) -> String {
+    let mut readable = String::new();
+    for char in String::from_utf8_lossy(text).chars() {
+        match char {
+            '\r' => {}
+            '\n' | '\t' => readable.push(char),
+            char if char.is_control() => readable.extend(char.escape_default()),
+            char => readable.push(char),
+        }
+    }
+    readable
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_banner_stays_as_it_is_but_for_what_commands_the_terminal() {
+        let text = "Don't enter: \"Zutritt für Befugte\"\tC:\\new\r\n";
+        assert_eq!(readable(text.as_bytes()), text.replace('\r', ""));
+        assert_eq!(
+            readable(b"\x1b]0;title\x07\xff"),
+            "\\u{1b}]0;title\\u{7}\u{fffd}"
+        );
+    }
 
     #[test]
     fn a_password_that_has_to_be_changed_is_not_asked_for_again() {

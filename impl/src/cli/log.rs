@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::filter::LevelFilter;
 
+use super::stdio;
+
 /// Whether warnings are left out.
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -32,26 +34,26 @@ pub(super) fn begin(verbose: u8, is_quiet: bool) {
 /// Says what the user may do without.
 pub(super) fn note(text: impl Display) {
     if !IS_QUIET.load(Ordering::Relaxed) {
-        eprintln!("{text}");
+        stdio::say(text);
     }
 }
 
-/// Whole lines for stderr. A terminal may become raw at any moment, and does not return to the start of
+/// Whole lines for stderr, whether anybody hears them or not. A terminal may become raw at any moment, and does not return to the start of
 /// a line by itself then; one that does takes no harm from being told, as OpenSSH tells it too.
 struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if stderr().is_terminal() {
+        let _ = if stderr().is_terminal() {
             let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-            stderr().write_all(&lines.join(&b"\r\n"[..]))?;
+            stderr().write_all(&lines.join(&b"\r\n"[..]))
         } else {
-            stderr().write_all(bytes)?;
-        }
+            stderr().write_all(bytes)
+        };
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        stderr().flush()
+        Ok(())
     }
 }

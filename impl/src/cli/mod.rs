@@ -3,6 +3,11 @@
 //! Errors say what and where, and what to do if we know: `error:` and `hint:`, exit code 255 as
 //! `ssh` has it, so that it cannot be taken for the remote command's.
 
+#![deny(
+    clippy::print_stderr,
+    reason = "it panics where nobody reads; see stdio::say"
+)]
+
 mod completions;
 mod exec;
 mod host_key;
@@ -13,6 +18,7 @@ mod scan;
 mod serve;
 mod session;
 mod shell;
+mod stdio;
 mod target;
 mod terminal;
 mod transport;
@@ -119,9 +125,9 @@ pub fn main() -> ExitCode {
         Command::Shell(args) => shell::run(&args),
     };
     result.unwrap_or_else(|failure| {
-        eprintln!("error: {}", failure.what);
+        stdio::say(format_args!("error: {}", failure.what));
         if let Some(hint) = failure.hint {
-            eprintln!("hint: {hint}");
+            stdio::say(format_args!("hint: {hint}"));
         }
         ExitCode::from(OWN_FAILURE)
     })

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::transport::TransportArgs;
-use super::{Failure, identity};
+use super::{Failure, identity, stdio};
 use crate::blocking::{SERVER_PORT, Server, Stop, UNAUTHENTICATED_MAX};
 use crate::crypto::SigningKey;
 use crate::engine::Config;
@@ -36,7 +36,8 @@ as under nohup, runs on. So it is when a connection is lost.";
 /// Serve commands and shells on this machine, with your own rights, in the foreground.
 ///
 /// Whoever logs in acts as the user who runs this, under whatever user name they give, or under the
-/// one of --user alone. Each login and each refusal is a line on stderr, in the words of OpenSSH's sshd.
+/// one of --user alone. Each login, and each key and password that is refused, is a line on stderr, in
+/// the words of OpenSSH's sshd; what is not offered at all is refused without a word.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -70,11 +71,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(error).hint("choose another with --port or --listen"))?
         .with_unauthenticated_max(args.max_startups);
     stop_on_signals(server.stopper())?;
-    eprintln!(
+    stdio::say(format_args!(
         "listening on {}, host key {}",
         server.local_addr()?,
         fingerprint(&host_key.public_key())
-    );
+    ));
     let connections = Arc::new(Connections::default());
     server.serve(
         move |peer| {
@@ -108,8 +109,8 @@ fn stop_on_signals(stop: Stop) -> Result<(), Failure> {
     std::thread::spawn(move || {
         let mut signals = signals.forever();
         if let Some(signal) = signals.next() {
-            eprintln!("Received signal {signal}; terminating.");
             stop.stop();
+            stdio::say(format_args!("Received signal {signal}; terminating."));
         }
         if let Some(signal) = signals.next() {
             std::process::exit(128 + signal);

@@ -3,7 +3,7 @@
 mod escape;
 mod raw;
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::session::{Tty, TtyArgs};
 use super::target::Target;
-use super::{Failure, OWN_FAILURE, exec, session};
+use super::{Failure, OWN_FAILURE, exec, log, session, stdio};
 use crate::blocking::{Channel, Ssh};
 use crate::net::{Error, Exit, Pty};
 use crate::tty;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     // As `ssh` does: a script that is fed to us gets a shell without terminal.
     let tty = args.tty.choose(std::io::stdin().is_terminal());
     let exit = match tty {
-        Tty::Ours => on_terminal(&ssh, None)?,
+        Tty::Ours => on_terminal(&ssh, None, &args.target)?,
         tty => exec::converse(&session::open(&ssh, None, tty.bare().as_ref())?)?,
     };
     ssh.disconnect();
@@ -57,7 +57,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 /// Gives our terminal to a command, or else to a shell.
-pub(super) fn on_terminal(ssh: &Ssh, command: Option<&str>) -> Result<Option<Exit>, Failure> {
+pub(super) fn on_terminal(
+    ssh: &Ssh,
+    command: Option<&str>,
+    target: &Target,
+) -> Result<Option<Exit>, Failure> {
     let stdin = std::io::stdin();
     let pty = Pty {
         term: session::term(),
@@ -75,6 +79,10 @@ pub(super) fn on_terminal(ssh: &Ssh, command: Option<&str>) -> Result<Option<Exi
     });
     let exit = exec::receive(&channel);
     drop(raw);
+    log::note(format_args!(
+        "Connection to {} closed.",
+        target.destination()
+    ));
     exit
 }
 
@@ -84,20 +92,30 @@ fn watch_signals(channel: Channel) -> Result<(), Failure> {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if signal != SIGWINCH {
-                raw::leave(128 + signal);
+                // As ssh ends, since no remote status says it.
+                stdio::say(format_args!("Killed by signal {signal}.\r"));
+                raw::leave(OWN_FAILURE.into());
             }
-            if let Ok(size) = tty::size(std::io::stdin()) {
-                let _ = channel.window_change(size);
-            }
+            pass_on_size(&channel);
         }
     });
     Ok(())
 }
 
+fn pass_on_size(channel: &Channel) {
+    if let Ok(size) = tty::size(std::io::stdin()) {
+        let _ = channel.window_change(size);
+    }
+}
+
+/// Shows a text on our terminal, which is raw.
+fn show(text: &str) {
+    let _ = stdio::write_all(std::io::stderr(), text.as_bytes());
+}
+
 fn send_keys(ssh: &Ssh, channel: &Channel) {
     let (mut escapes, mut buffer) = (Escapes::default(), vec![0; READ_BYTES]);
-    let mut stdin = std::io::stdin();
-    while let Ok(count @ 1..) = stdin.read(&mut buffer) {
+    while let Ok(count @ 1..) = stdio::read(&mut buffer) {
         for act in escapes.read(buffer.get(..count).unwrap_or_default()) {
             // The shell may end before our input does.
             if carry_out(act, ssh, channel).is_err() {
@@ -111,18 +129,20 @@ fn send_keys(ssh: &Ssh, channel: &Channel) {
 fn carry_out(act: Act, ssh: &Ssh, channel: &Channel) -> Result<(), Error> {
     match act {
         Act::Send(bytes) => channel.write(&bytes)?,
-        Act::Help => eprint!("{}", escape::HELP),
+        Act::Help => show(escape::HELP),
         Act::Rekey => {
             // Not waited for: on a connection that is dead, the next key must still be heard.
             let ssh = ssh.clone();
             let _ = std::thread::Builder::new().spawn(move || ssh.rekey());
         }
         Act::Suspend => {
-            eprint!("~^Z [suspended]\r\n");
+            show("~^Z [suspended]\r\n");
             raw::suspend();
+            // Another may have had the terminal when its size changed, and heard of it.
+            pass_on_size(channel);
         }
         Act::Leave => {
-            eprint!("~.\r\nConnection closed.\r\n");
+            show("~.\r\nConnection closed.\r\n");
             raw::leave(OWN_FAILURE.into());
         }
     }

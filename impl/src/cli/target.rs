@@ -38,6 +38,11 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// Where, as the user wrote it.
+    pub(super) fn destination(&self) -> &str {
+        &self.destination
+    }
+
     /// Connects, checks the server's key, and logs in.
     pub(super) fn log_in(&self) -> Result<Ssh, Failure> {
         let place = Destination::parse(&self.destination)?;
@@ -49,8 +54,13 @@ impl Target {
         };
         let port = self.port.or(place.port).unwrap_or(PORT);
         let options = self.transport.prepare()?.options(Config::client());
+        tracing::info!("connecting to {} port {port}", place.host);
         let ssh = host_key::connect(&self.host_key, &place.host, port, options)?;
+        if let Some(addr) = ssh.peer_addr() {
+            tracing::info!("connected to {} port {}", addr.ip(), addr.port());
+        }
         identity::log_in(&self.identity, &ssh, &user, &place.host)?;
+        tracing::info!("logged in to {} as {user}", place.host);
         Ok(ssh)
     }
 }

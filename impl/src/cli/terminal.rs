@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use rustix::termios::{tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::{Failure, stdio};
 use crate::keyfile::Passphrase;
 
 /// Longest secret that is taken, in bytes; OpenSSH's too.
@@ -135,7 +135,7 @@ pub(super) fn ask_new_passphrase() -> Result<Option<Passphrase>, Failure> {
         if passphrase == ask_passphrase("The same passphrase again: ")? {
             return Ok(passphrase);
         }
-        eprintln!("The passphrases are not the same.");
+        stdio::say("The passphrases are not the same.");
     }
     Err(Failure::new("no passphrase was given twice the same"))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueHint;
 
-use super::{Failure, identity};
+use super::{Failure, identity, stdio};
 use crate::engine::{Config, RekeyPolicy};
 use crate::keylog::{KeyLog, KeyLogFile};
 use crate::net::Options;
@@ -26,7 +26,8 @@ pub(super) struct TransportArgs {
     /// told otherwise.
     #[arg(long, value_name = "BYTES[ TIME]")]
     rekey_limit: Option<RekeyLimit>,
-    /// Append the secret of every key exchange to FILE, for Wireshark to read a capture with.
+    /// Append the secret of every key exchange to FILE, for Wireshark to read a capture with; its 4.6
+    /// stops at a later key exchange that the server begins.
     /// Whoever has FILE and a capture can read everything, passwords included.
     #[arg(long, value_name = "FILE", env = "SSHKEYLOGFILE", value_hint = ValueHint::FilePath)]
     key_log: Option<OsString>,
@@ -76,10 +77,10 @@ fn open_key_log(path: &Path) -> Result<KeyLogFile, Failure> {
             .hint("name another file with --key-log, or unset SSHKEYLOGFILE")
     })?;
     identity::check_permissions(path, "key log")?;
-    eprintln!(
+    stdio::say(format_args!(
         "warning: keys are logged to {}: whoever has it and a capture can read everything",
         path.display()
-    );
+    ));
     Ok(log)
 }
 

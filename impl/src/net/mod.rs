@@ -130,13 +130,24 @@ pub fn keygen() -> Result<SigningKey, Error> {
 /// [`Error::Io`] when there is no connection, [`Error::HostKeyRefused`] when `verifier` says no,
 /// [`Error::Ended`] when the key exchange fails.
 pub async fn connect(
-    addr: impl ToSocketAddrs + std::fmt::Debug,
+    addr: impl ToSocketAddrs,
     options: Options,
     verifier: impl FnOnce(&PublicKey) -> bool + Send + 'static,
 ) -> Result<Session, Error> {
-    let doing = format!("cannot connect to {addr:?}");
-    let stream = TcpStream::connect(addr).await.map_err(Error::io(doing))?;
+    let resolved = tokio::net::lookup_host(addr).await;
+    let addrs: Vec<SocketAddr> = resolved
+        .map_err(Error::io("cannot resolve the address"))?
+        .collect();
+    let stream = TcpStream::connect(&addrs[..]).await;
+    let doing = || format!("cannot connect to {}", list(&addrs));
+    let stream = stream.map_err(|error| Error::io(doing())(error))?;
     start_tcp(stream, options, Some(Box::new(verifier))).await
+}
+
+/// Addresses as messages have them.
+pub(crate) fn list(addrs: &[SocketAddr]) -> String {
+    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
+    addrs.join(" and ")
 }
 
 /// Exchanges keys with a client that has connected.

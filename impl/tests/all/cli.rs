@@ -1,10 +1,13 @@
 //! The command line as its users know it: help, mistakes, completions, exit codes, and how a server
 //! ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::facade::soon;
 use crate::openssh::{self, Home};
@@ -42,6 +45,73 @@ fn a_mistake_on_the_command_line_ends_with_255() {
         assert_eq!(output.status.code(), Some(255), "{mistake:?}: {said}");
         assert!(said.starts_with("error: "), "{mistake:?}: {said}");
     }
+}
+
+#[test]
+fn a_server_whose_log_nobody_reads_goes_on_until_it_is_ended() {
+    let home = Home::new();
+    let [host, keys] = ["host_key", "authorized_keys"].map(|name| home.path(name));
+    let mut serve = minissh();
+    serve
+        .args(["serve", "-v", "--port", "0", "--host-key"])
+        .arg(host);
+    serve.arg("--authorized-keys").arg(keys);
+    let mut serve = serve.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(serve.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let port = line.split([':', ',']).nth(1).unwrap().parse().unwrap();
+    drop(log);
+    let (said, _) = output(home.minissh("exec", port).arg("echo in"));
+    assert_eq!(said, "in\n");
+    send(Signal::TERM, serve.id());
+    let mut status = None;
+    assert!(soon(|| {
+        status = serve.try_wait().unwrap();
+        status.is_some()
+    }));
+    assert!(status.unwrap().success(), "{status:?}");
+}
+
+#[test]
+fn a_client_whose_words_nobody_hears_ends_as_it_would() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let (_held, closed) = closed_port();
+    for (port, code) in [(server.port, 7), (closed, 255)] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut exec = home.minissh("exec", port);
+        let exec = exec.args(["-vv", "exit 7"]).stderr(full.unwrap());
+        assert_eq!(exec.status().unwrap().code(), Some(code));
+    }
+}
+
+#[test]
+fn input_and_output_may_be_streams_that_do_not_wait() {
+    const BYTES: usize = 1 << 20;
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let [(ours, its), (out, seen)] = [(); 2].map(|()| UnixStream::pair().unwrap());
+    for stream in [&its, &out] {
+        stream.set_nonblocking(true).unwrap();
+    }
+    let mut exec = home.minissh("exec", server.port);
+    exec.arg("cat")
+        .stdin(OwnedFd::from(its))
+        .stdout(OwnedFd::from(out));
+    let mut running = exec.spawn().unwrap();
+    // It holds ends of its own.
+    drop(exec);
+    let writer = std::thread::spawn(move || {
+        // Late, so that there is nothing to read at first.
+        std::thread::sleep(Duration::from_millis(300));
+        (&ours).write_all(&vec![b'x'; BYTES])
+    });
+    let mut read = Vec::new();
+    (&seen).read_to_end(&mut read).unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!(read.len(), BYTES);
+    assert_eq!(running.wait().unwrap().code(), Some(0));
 }
 
 /// Shells that can check a script without running it, and how.

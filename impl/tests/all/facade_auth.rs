@@ -1,6 +1,7 @@
 //! Connecting and logging in, as a program sees them.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::facade::{
     PASSWORD, USER, connect, host_key, log_in, policy, serve, serve_users, user_key,
@@ -61,6 +62,69 @@ fn a_login_is_true_or_false() {
     assert!(!ssh.userauth_password("nobody", PASSWORD).unwrap());
     assert!(ssh.userauth_password(USER, PASSWORD).unwrap());
     log_in(server.addr);
+}
+
+#[test]
+fn a_refusal_says_what_may_be_tried_next() {
+    let server = serve_users(|_| {});
+    let ssh = connect(server.addr);
+    assert_eq!(ssh.userauth_refusal().unwrap(), None);
+    assert!(!ssh.userauth_none(USER).unwrap());
+    let refusal = ssh.userauth_refusal().unwrap().unwrap();
+    assert_eq!(refusal.methods, ["publickey", "password"]);
+    assert!(!refusal.is_partial_success && !refusal.wants_new_password);
+    assert!(ssh.userauth_password(USER, PASSWORD).unwrap());
+    assert!(matches!(
+        ssh.userauth_none(USER),
+        Err(Error::Misuse(ApiMisuse::AuthenticatedAgain))
+    ));
+}
+
+#[test]
+fn a_user_that_there_is_not_is_refused_in_the_same_words() {
+    let server = serve_users(|_| {});
+    let stranger = SigningKey::from_seed(&[3; 32]);
+    let refusals = |user: &str| {
+        let ssh = connect(server.addr);
+        let refused = |let_in: bool| {
+            assert!(!let_in);
+            (ssh.userauth_refusal().unwrap(), ssh.banners().unwrap())
+        };
+        [
+            refused(ssh.userauth_none(user).unwrap()),
+            refused(ssh.userauth_publickey(user, &stranger).unwrap()),
+            refused(ssh.userauth_password(user, "wrong").unwrap()),
+        ]
+    };
+    assert_eq!(refusals(USER), refusals("nobody"));
+}
+
+#[test]
+fn what_is_in_use_is_counted_in_both_directions() {
+    let server = serve_users(|_| {});
+    let ssh = connect(server.addr);
+    let before = ssh.status().unwrap();
+    assert_eq!((before.kex, before.key_exchanges), ("curve25519-sha256", 1));
+    assert!(before.is_strict);
+    assert!(!ssh.userauth_none(USER).unwrap());
+    let after = ssh.status().unwrap();
+    // SERVICE_REQUEST and USERAUTH_REQUEST, and their answers: 4 bytes of length, whole blocks of 8,
+    // and a tag of 16.
+    assert_eq!(after.outbound.packets, before.outbound.packets + 2);
+    assert_eq!(after.inbound.packets, before.inbound.packets + 2);
+    for (before, after) in [
+        (before.outbound, after.outbound),
+        (before.inbound, after.inbound),
+    ] {
+        let bytes = after.bytes - before.bytes;
+        assert!(bytes > 2 * (4 + 8 + 16) && bytes % 8 == 0, "{bytes}");
+    }
+    assert!(after.key_age >= before.key_age && after.key_age > Duration::ZERO);
+    assert!(ssh.userauth_password(USER, PASSWORD).unwrap());
+    ssh.rekey().unwrap();
+    let renewed = ssh.status().unwrap();
+    assert_eq!(renewed.key_exchanges, 2);
+    assert_eq!(renewed.outbound.packets, 0);
 }
 
 #[test]

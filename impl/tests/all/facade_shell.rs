@@ -60,6 +60,34 @@ fn the_escapes_are_those_of_ssh() {
     server.hear("Disconnected from user robin");
 }
 
+/// While we are stopped, only the shell that has the terminal then hears of a new size.
+#[test]
+fn a_size_that_changed_while_we_were_suspended_is_told_afterwards() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let mut local = Command::new("bash");
+    let minissh = shell(&home, server.port);
+    for (name, value) in minissh.get_envs() {
+        local.env(name, value.unwrap_or_default());
+    }
+    // What it shall run are its own parameters, so that nothing has to be quoted.
+    let interactive = "PS1='local> ' exec bash --norc --noprofile -i -s -- \"$@\"";
+    local
+        .args(["-c", interactive, "bash"])
+        .arg(minissh.get_program());
+    local.args(minissh.get_args());
+    let person = Person::start(local);
+    person.sees("local> ");
+    person.types("\"$@\"\r");
+    person.asks_until("where=there; echo rea''dy\r", "ready");
+    person.types("\r~\x1a");
+    person.sees("[suspended]");
+    person.asks_until("echo lo''cal\r", "local\r\n");
+    person.resizes(132, 43);
+    person.types("fg\r");
+    person.asks_until("echo $where $(stty size)\r", "there 43 132");
+}
+
 #[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
     let home = Home::new();
@@ -69,7 +97,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     person.sees("ready");
     assert!(soon(|| person.modes() != person.modes_before));
     send(Signal::TERM, person.pid());
-    assert_eq!(person.ends().code(), Some(128 + 15));
+    assert_eq!(person.ends().code(), Some(255));
     assert_eq!(person.modes(), person.modes_before);
 }
 

@@ -200,12 +200,12 @@ fn tshark_reads_a_session_of_ssh_by_the_servers_key_log() {
     let home = Home::new();
     let keys = home.path("keys");
     let path = keys.to_str().unwrap();
-    let server = home.serve(&["--key-log", path, "--rekey-limit", REKEY_LIMIT]);
+    let server = home.serve(&["--key-log", path]);
     let tap = Tap::on(server.port);
     let (Some(image), Some(mut ssh)) = (image(), home.ssh(tap.port)) else {
         return;
     };
-    // Both sides start exchanges.
+    // The client begins all exchanges: behind one that the server begins, tshark 4.6 reads nothing.
     send_through(ssh.args(["-o", "RekeyLimit=100K", "cat"]));
     let readings = read(image, home.folder(), tap);
     let keys = std::fs::read_to_string(keys).unwrap();

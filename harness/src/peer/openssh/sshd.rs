@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::build::{ASKING_MAX, Build};
 use super::dialect::{self, Release};
-use super::view::{PRIVSEP, View};
+use super::view::{AUTHORIZED_KEYS, PRIVSEP, View};
 use super::{SSHD_CONFIG, product, rekey_option, version};
 use crate::peer::keys::{self, LOGIN};
 use crate::peer::place::folder;
@@ -168,7 +168,7 @@ impl Server {
     fn command(&self, folder: &Path, addr: SocketAddr, rekey: RekeyLimit) -> Vec<String> {
         let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
         let authorized_keys = match &self.login {
-            Login::Throwaway(view) => view.authorized_keys(),
+            Login::Throwaway(_) => AUTHORIZED_KEYS.to_owned(),
             Login::Oneself(_) => file("authorized_keys"),
         };
         let mut command = match &self.login {

@@ -13,6 +13,9 @@ use crate::peer::process::{self, Daemon};
 /// Debian's directory for privilege separation; other systems install theirs.
 pub(super) const PRIVSEP: &str = "/run/sshd";
 
+/// The file with the user's public key.
+pub(super) const AUTHORIZED_KEYS: &str = "/run/sshd/authorized_keys";
+
 /// How long making it may take.
 const OPEN_MAX: Duration = Duration::from_secs(60);
 
@@ -88,12 +91,6 @@ impl View {
     pub(super) fn inside(&self) -> Vec<String> {
         let mount = format!("--mount=/proc/{}/ns/mnt", self.pid);
         vec!["nsenter".to_owned(), mount, "--".to_owned()]
-    }
-
-    /// The file with the user's public key.
-    #[expect(clippy::unused_self, reason = "only in a view is there such a file")]
-    pub(super) fn authorized_keys(&self) -> String {
-        format!("{PRIVSEP}/authorized_keys")
     }
 }
 

@@ -10,6 +10,7 @@ use clap::ValueHint;
 use rustix::process::geteuid;
 
 use super::connections::{place, shown};
+use crate::cli::stdio::say;
 use crate::cli::{Failure, identity};
 use crate::crypto::PublicKey;
 use crate::engine::Password;
@@ -63,7 +64,7 @@ impl Access {
         let read = self.keys.as_deref().map(read_keys);
         read.unwrap_or_else(|| Ok(AuthorizedKeys::default()))
             .unwrap_or_else(|failure| {
-                eprintln!("error: {}: no key is let in", failure.what);
+                say(format_args!("error: {}: no key is let in", failure.what));
                 AuthorizedKeys::default()
             })
     }
@@ -80,10 +81,10 @@ impl Access {
             let has_key = keys.has(key);
             let accept = has_key && by_key_for.takes(user);
             if !has_key && keys.find(key).is_some() {
-                eprintln!(
+                say(format_args!(
                     "Key {} is not let in: its line forbids terminals, which is not enforced here",
                     fingerprint(key)
-                );
+                ));
             }
             // A probe that would do is not a login yet.
             if signed || !accept {
@@ -169,17 +170,19 @@ fn log(verdict: bool, method: &str, user: &str, peer: SocketAddr, key: Option<&P
     };
     let key = key.map(|key| format!(": ED25519 {}", fingerprint(key)));
     let (user, peer, key) = (shown(user), place(peer), key.unwrap_or_default());
-    eprintln!("{verdict} {method} for {user} from {peer} ssh2{key}");
+    say(format_args!(
+        "{verdict} {method} for {user} from {peer} ssh2{key}"
+    ));
 }
 
 /// Logs that somebody came with a key that is no Ed25519 key; what they are told.
 fn refuse_type(user: &str, algorithm: &str, peer: SocketAddr) -> String {
     let algorithm = algorithm.escape_debug();
-    eprintln!(
+    say(format_args!(
         "Failed publickey for {} from {} ssh2: {algorithm} is not supported",
         shown(user),
         place(peer)
-    );
+    ));
     format!("{algorithm} keys are not supported here.\r\n{KEYS_TAKEN}")
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::access::Access;
 use crate::blocking::{Channel, Ssh};
+use crate::cli::stdio::say;
 use crate::engine::End;
 use crate::net::Error;
 
@@ -53,8 +54,8 @@ impl Connections {
         };
         self.state().open.remove(&peer);
         match end {
-            Error::Ended(End::PeerHungUp) => eprintln!("Disconnected from {who}"),
-            end => eprintln!("Disconnected from {who}: {end}"),
+            Error::Ended(End::PeerHungUp) => say(format_args!("Disconnected from {who}")),
+            end => say(format_args!("Disconnected from {who}: {end}")),
         }
     }
 
@@ -80,7 +81,7 @@ impl Connections {
             });
             // The channel went with what was to run, and is closed.
             if let Err(error) = session {
-                eprintln!("error: no thread for a session: {error}");
+                say(format_args!("error: no thread for a session: {error}"));
             }
         }
     }
@@ -135,9 +136,9 @@ impl Drop for Work {
     }
 }
 
-/// As `sshd` writes an address.
+/// As `sshd` writes an address: one of IPv4 that comes to a socket of IPv6, too.
 pub(super) fn place(peer: SocketAddr) -> String {
-    format!("{} port {}", peer.ip(), peer.port())
+    format!("{} port {}", peer.ip().to_canonical(), peer.port())
 }
 
 /// A user name as it may be printed: it is the peer's.

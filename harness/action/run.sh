@@ -62,7 +62,7 @@ if [[ -z $manifest ]]; then
     write_manifest >"$manifest"
 fi
 [[ -r $manifest ]] || stop "cannot read the manifest $manifest" 'its path is relative to the workspace'
-peer=$(sed -n 's/^name *= *"\(.*\)".*/\1/p' "$manifest" | head -n 1)
+peer=$(sed -n "s/^name *= *[\"']\(.*\)[\"'].*/\1/p" "$manifest" | head -n 1)
 [[ -n $peer ]] || stop "$manifest has no name" 'it begins with a line such as name = "mine"'
 
 program=${DRILL_PROGRAM:-}
@@ -73,8 +73,9 @@ if [[ -z $program ]]; then
     program=${CARGO_TARGET_DIR:-$root/target}/debug/sshdrill
 fi
 
-read -r -a scenarios <<<"${DRILL_SCENARIOS:-}"
-read -r -a arguments <<<"${DRILL_ARGUMENTS:-}"
+# Words may stand on several lines.
+read -r -d '' -a scenarios <<<"${DRILL_SCENARIOS:-}" || true
+read -r -d '' -a arguments <<<"${DRILL_ARGUMENTS:-}" || true
 status=0
 "$program" run "${scenarios[@]}" --peer-manifest "$manifest" --peer "$peer" \
     --junit "$reports/drill.xml" --json "$reports/drill.json" --markdown "$reports/drill.md" \

@@ -180,7 +180,7 @@ fn printed(program: &str, args: &[&str]) -> Option<String> {
 
 #[test]
 fn reports_are_written_after_each_of_the_signals() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
         let mut run = Run::start("minissh", HERE, &Run::has_begun_here);
         run.signal(signal);
         run.check_end();

@@ -2,7 +2,8 @@
 //! not. Programs of `minissh` are the stranger's here, so nothing but a shell is needed.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -328,7 +329,7 @@ fn a_live_server_is_asked_what_needs_no_login_and_with_a_key_the_rest() {
     let output = sshdrill(&folder, &["probe", &address, "kex", "auth/probe-then-sign"]);
     assert_code(&output, 0);
     let without = text(&output);
-    assert!(without.contains("SSH-2.0-minissh"), "{without}");
+    assert!(without.contains("minissh_"), "{without}");
     assert!(
         without.contains("lets nobody in with a key here"),
         "{without}"
@@ -348,6 +349,42 @@ fn a_live_server_is_asked_what_needs_no_login_and_with_a_key_the_rest() {
     let with = text(&output);
     assert!(with.contains("auth/probe-then-sign"), "{with}");
     assert!(!with.contains("lets nobody in with a key here"), "{with}");
+}
+
+/// Cases without the right credentials, or with other algorithms, would blame the server for ours.
+#[test]
+fn a_live_server_that_no_case_can_begin_with_gets_no_verdict() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_server, address) = served(&folder);
+    let wrong = own_copy(&folder, "other_host_ed25519");
+    let login = ["--user", "drill", "--identity", &wrong];
+    let output = sshdrill(&folder, &[&["probe", &address][..], &login].concat());
+    assert_code(&output, 5);
+    let refused = text(&output);
+    assert!(
+        refused.contains("does not let drill in with this key") && refused.contains("hint:"),
+        "{refused}"
+    );
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let other = listener.local_addr().expect("it has one").to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody comes");
+        // KEXINIT, cookie, ten lists of one name, no guess, zero; and padding.
+        let list = [&[0, 0, 0, 5][..], b"other"].concat();
+        let payload = [&[20; 17][..], &list.repeat(10), &[0; 5]].concat();
+        let length = u32::try_from(1 + payload.len() + 8).expect("it is short");
+        let packet = [&length.to_be_bytes()[..], &[8], &payload, &[0; 8]].concat();
+        let _ = stream.write_all(&[&b"SSH-2.0-other\r\n"[..], &packet].concat());
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let output = sshdrill(&folder, &["probe", &other]);
+    assert_code(&output, 5);
+    let lacks = text(&output);
+    assert!(
+        lacks.contains("offers no key exchange curve25519-sha256"),
+        "{lacks}"
+    );
 }
 
 /// Its user's password is a real one, and a capture can be read by whoever finds it.

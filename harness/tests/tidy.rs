@@ -70,10 +70,12 @@ const APPLICATIONS: &[(&str, &[&str])] = &[
         &["blocking", "crypto", "engine", "net", "process", "trace"],
     ),
     ("peer/keys.rs", &["crypto", "keyfile"]),
+    ("peer/live.rs", &["blocking", "crypto", "net"]),
     ("peer/solo/mod.rs", &["crypto", "engine", "keylog", "trace"]),
     ("peer/solo/client.rs", &["crypto", "engine", "msg"]),
     ("peer/solo/server.rs", &["engine", "msg"]),
     ("peer/tap.rs", &["crypto", "keylog", "trace"]),
+    ("run/interrupt.rs", &["process"]),
 ];
 
 /// Who may write to the terminal: nobody else has anything to say there.

@@ -159,7 +159,8 @@ fn stop_ignoring_signals() {
 }
 
 /// Whether this process ignores a signal, as Linux tells; no where it does not.
-pub(crate) fn is_ignored(signal: i32) -> bool {
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())

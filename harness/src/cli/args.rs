@@ -479,13 +479,9 @@ pub(super) struct ProbeArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
 
-    /// With this password; better by its variable, since a command line can be read by anybody.
-    #[arg(
-        long,
-        requires = "user",
-        env = "SSHDRILL_PASSWORD",
-        hide_env_values = true
-    )]
+    /// With this password; better by the variable `SSHDRILL_PASSWORD`, since a command line can be read
+    /// by anybody.
+    #[arg(long, requires = "user")]
     pub(super) password: Option<String>,
 
     /// With the Ed25519 key in this file, which has no passphrase.

@@ -221,7 +221,10 @@ impl Request {
 /// The peers that there could be: ours, and those of the command line.
 fn roster(args: &RunArgs) -> Result<Roster, Stop> {
     let read = |path: &PathBuf| {
-        let unusable = |e: ManifestError| Stop::new(Exit::DoesNotParse, e.to_string());
+        let unusable = |e: ManifestError| {
+            Stop::new(Exit::DoesNotParse, e.to_string())
+                .hint("harness/PEERS.md says what is in a manifest")
+        };
         Manifest::read(path).map_err(unusable)
     };
     let named = args
@@ -231,7 +234,7 @@ fn roster(args: &RunArgs) -> Result<Roster, Stop> {
         .collect::<Result<_, _>>()?;
     Roster::with(named, args.openssh_dir.clone()).map_err(|id| {
         let what = format!("two peers are called `{id}`");
-        Stop::new(Exit::DoesNotParse, what).hint("`name` in a manifest must be one of its own")
+        Stop::new(Exit::DoesNotParse, what).hint("`name` in a manifest, or the name of the folder of --openssh-dir, must be one of its own")
     })
 }
 

@@ -9,6 +9,9 @@ use crate::peer::keys;
 use crate::peer::live::{Credentials, LiveServer};
 use crate::report::files::Keep;
 
+/// Has the password, where no command line does.
+const PASSWORD_VARIABLE: &str = "SSHDRILL_PASSWORD";
+
 /// Asks the server what it is, and runs what it can be asked.
 pub(super) fn probe(args: &ProbeArgs) -> Result<Exit, Stop> {
     let credentials = credentials(args)?;
@@ -49,9 +52,15 @@ fn words(args: &ProbeArgs) -> Vec<String> {
 fn credentials(args: &ProbeArgs) -> Result<Credentials, Stop> {
     let read =
         |path| keys::read(path).map_err(|broken| Stop::because_of(Exit::CommandLine, broken));
+    // One that is set for other probes is no wish to log in.
+    let from_variable = || {
+        std::env::var(PASSWORD_VARIABLE)
+            .ok()
+            .filter(|_| args.user.is_some())
+    };
     Ok(Credentials {
         user: args.user.clone().unwrap_or_default(),
-        password: args.password.clone(),
+        password: args.password.clone().or_else(from_variable),
         key: args.identity.as_deref().map(read).transpose()?,
     })
 }

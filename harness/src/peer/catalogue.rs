@@ -361,8 +361,11 @@ pub struct Required(Vec<Part>);
 
 /// A name in such a list that is no [`Part`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no part `{0}` that could be required; there are: openssh, containers")]
-pub struct UnknownPart(pub String);
+#[error("there is no part `{name}` that could be required; there are: {}", Part::ALL.map(Part::name).join(", "))]
+pub struct UnknownPart {
+    /// The name.
+    pub name: String,
+}
 
 impl FromStr for Required {
     type Err = UnknownPart;
@@ -374,7 +377,9 @@ impl FromStr for Required {
             .filter(|name| !name.is_empty());
         let part = |name: &str| {
             let found = Part::ALL.into_iter().find(|part| part.name() == name);
-            found.ok_or_else(|| UnknownPart(name.to_owned()))
+            found.ok_or_else(|| UnknownPart {
+                name: name.to_owned(),
+            })
         };
         names.map(part).collect::<Result<_, _>>().map(Self)
     }
@@ -419,7 +424,9 @@ mod tests {
         assert_eq!("".parse(), Ok(Required::default()));
         assert_eq!(
             "opensh".parse::<Required>(),
-            Err(UnknownPart("opensh".to_owned()))
+            Err(UnknownPart {
+                name: "opensh".to_owned()
+            })
         );
     }
 

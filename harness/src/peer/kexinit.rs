@@ -61,7 +61,17 @@ impl Offer {
 }
 
 /// Reads what the implementation at the other end says of itself.
-pub(super) fn read(mut stream: TcpStream) -> Result<Offer> {
+pub(super) fn read(stream: TcpStream) -> Result<Offer> {
+    read_offer(stream).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::new(
+            ErrorKind::TimedOut,
+            format!("nothing more came within {READ_WAIT:?}"),
+        ),
+        _ => error,
+    })
+}
+
+fn read_offer(mut stream: TcpStream) -> Result<Offer> {
     stream.set_read_timeout(Some(READ_WAIT))?;
     stream.write_all(b"SSH-2.0-sshdrill_probe\r\n")?;
     let mut stream = BufReader::new(stream);

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use minissh::crypto::SigningKey;
+use minissh::{blocking, net};
 
+use super::kexinit::Offer;
 use super::{
     Broken, Capabilities, ClientJob, ClientRecord, NotDone, Origin, Peer, PeerInfo, Reach,
     RunningServer, ServerRecord, ServerSetup, kexinit,
@@ -51,6 +53,8 @@ impl LiveServer {
                  looks so",
             )
         })?;
+        speaking_ours(addr, &offer)?;
+        log_in(addr, &credentials)?;
         let capabilities = Capabilities {
             client: false,
             server_key: credentials.key.is_some(),
@@ -63,17 +67,62 @@ impl LiveServer {
             ..Capabilities::ALL
         };
         Ok(Self {
-            info: live(offer.ident, addr, capabilities),
+            info: live(&offer.ident, addr, capabilities),
             addr,
             credentials,
         })
     }
 }
 
-fn live(ident: String, addr: SocketAddr, capabilities: Capabilities) -> PeerInfo {
+/// Whether there can be a case with who offers this.
+fn speaking_ours(addr: SocketAddr, offer: &Offer) -> Result<(), Broken> {
+    offer.lacks().map_or(Ok(()), |name| {
+        let what = format!("{addr} ({}) offers no {name}", offer.ident);
+        Err(Broken::new(what).hint("the scenarios speak that and nothing else: let it be offered"))
+    })
+}
+
+/// Tries each of the credentials: a case that cannot log in for want of the right ones would say
+/// nothing about the server.
+fn log_in(addr: SocketAddr, credentials: &Credentials) -> Result<(), Broken> {
+    let user = &credentials.user;
+    if let Some(key) = &credentials.key {
+        let tried = connect(addr)?.userauth_publickey(user, key);
+        let_in(addr, user, "key", tried)?;
+    }
+    if let Some(password) = &credentials.password {
+        let tried = connect(addr)?.userauth_password(user, password);
+        let_in(addr, user, "password", tried)?;
+    }
+    Ok(())
+}
+
+fn let_in(
+    addr: SocketAddr,
+    user: &str,
+    with: &str,
+    tried: Result<bool, net::Error>,
+) -> Result<(), Broken> {
+    if tried.map_err(|e| not_tried(addr, &e))? {
+        return Ok(());
+    }
+    let what = format!("{addr} does not let {user} in with this {with} alone");
+    Err(Broken::new(what).hint("without --user, what needs no login is run"))
+}
+
+fn connect(addr: SocketAddr) -> Result<blocking::Ssh, Broken> {
+    blocking::connect(addr, |_| true).map_err(|e| not_tried(addr, &e))
+}
+
+fn not_tried(addr: SocketAddr, e: &net::Error) -> Broken {
+    Broken::new(format!("cannot try to log in at {addr}: {e}"))
+}
+
+fn live(ident: &str, addr: SocketAddr, capabilities: Capabilities) -> PeerInfo {
     PeerInfo {
         id: LiveServer::ID.to_owned(),
-        version: ident,
+        // Where each writes its name and version.
+        version: ident.strip_prefix("SSH-2.0-").unwrap_or(ident).to_owned(),
         origin: Origin::Live(addr),
         capabilities,
     }
@@ -156,6 +205,7 @@ impl LuredClient {
             let what = format!("{from} came and did not begin as an SSH client does");
             Broken::while_doing(&what, e)
         })?;
+        speaking_ours(from, &offer)?;
         let capabilities = Capabilities {
             server: false,
             client_password: false,
@@ -168,7 +218,7 @@ impl LuredClient {
             ..Capabilities::ALL
         };
         Ok(Self {
-            info: live(offer.ident, addr, capabilities),
+            info: live(&offer.ident, addr, capabilities),
             addr,
         })
     }

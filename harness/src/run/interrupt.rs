@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use minissh::process::is_ignored;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
-/// The signals that ask a program to end.
-const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+/// The signals that ask a program to end; the first comes when its terminal is closed.
+const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
 /// Whether somebody asked the run to stop.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +22,7 @@ impl Interrupt {
     /// The exit code of a run that was stopped: 128 and the number of SIGINT, as shells count.
     pub const EXIT_CODE: u8 = 130;
 
-    /// Listens for SIGINT and SIGTERM. The first asks the run to stop; the second does `in_haste`
+    /// Listens for SIGHUP, SIGINT and SIGTERM. The first asks the run to stop; the second does `in_haste`
     /// and ends the program; the third does not wait for that.
     ///
     /// # Errors
@@ -29,7 +30,8 @@ impl Interrupt {
     pub fn on_signals(in_haste: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
-        let mut signals = Signals::new(SIGNALS)?;
+        // What nohup has us ignore stays ignored.
+        let mut signals = Signals::new(SIGNALS.iter().filter(|signal| !is_ignored(**signal)))?;
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || {

@@ -7,6 +7,8 @@ pub(super) type Release = (u32, u32);
 /// Options of `sshd` and the release that took them first. All others that we use are older than
 /// what we support, which begins with 6.5.
 const SERVER_SINCE: &[(&str, Release)] = &[
+    // Its value `any`, which is the default anyway.
+    ("AuthenticationMethods", (7, 3)),
     ("HostKeyAlgorithms", (7, 2)),
     ("PerSourcePenalties", (9, 8)),
     ("PubkeyAcceptedKeyTypes", (6, 9)),
@@ -87,6 +89,7 @@ mod tests {
     fn an_old_server_is_told_nothing_that_it_does_not_know() {
         let config = server_config(SSHD_CONFIG, (6, 5));
         for option in [
+            "AuthenticationMethods",
             "PubkeyAcceptedKeyTypes",
             "HostKeyAlgorithms",
             "curve25519-sha256,",

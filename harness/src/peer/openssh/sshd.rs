@@ -31,6 +31,7 @@ const GAVE_UP: &[&str] = &[
     "Cannot bind any address",
     "Missing privilege separation directory",
     "fatal:",
+    "invalid ",
     "no hostkeys available",
     "terminating,",
     "unshare failed",

@@ -50,6 +50,25 @@ fn what_no_entry_is_about_must_pass() {
     }
 }
 
+/// Theirs may be set up in another way, so that a pass against what is known is none.
+#[test]
+fn what_somebody_else_started_is_known_by_what_it_calls_itself() {
+    let of_openssh = Expectations(parse(FILE, Path::new("openssh.toml")).expect("it parses"));
+    let verdict = |ident: &str, verdict| {
+        let live = PeerInfo {
+            version: ident.to_owned(),
+            origin: Origin::Live(([127, 0, 0, 1], 22).into()),
+            ..fake::info("live", Capabilities::ALL)
+        };
+        let outcome = Outcome::new(verdict, None);
+        of_openssh.compare(&case("auth/x", "live"), &[live], outcome)
+    };
+    assert!(verdict("OpenSSH_1.2 Debian", Verdict::Fail).is_as_expected());
+    assert!(verdict("OpenSSH_1.2 Debian", Verdict::Pass).is_as_expected());
+    assert!(!verdict("OpenSSH_2.0", Verdict::Fail).is_as_expected());
+    assert!(!verdict("dropbear_1.0", Verdict::Fail).is_as_expected());
+}
+
 #[test]
 fn an_entry_is_stale_when_its_peer_is_here_and_no_case_is() {
     let scenarios = [Arc::new(fake::scenario("auth/x"))];

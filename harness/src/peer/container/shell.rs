@@ -22,7 +22,8 @@ use crate::peer::process::Ran;
 /// the script finds on its stdin; it answers with a line of the exit status and two lengths, stdout
 /// and stderr. Its own complaints come where the line should.
 ///
-/// What a script leaves behind in the background keeps its own files: they are made anew each time.
+/// What a script leaves behind in the background keeps its own files: they are made anew each time. Of
+/// one that was stopped, which may have written for a minute, a megabyte has to do.
 const LOOP: &str = r#"exec 2>&1
 files=$(mktemp -d) || exit
 while read -r limit script stdin; do
@@ -30,7 +31,11 @@ while read -r limit script stdin; do
     head -c "$stdin" >"$files/stdin"
     timeout --kill-after=1 "$limit" \
         sh "$files/script" <"$files/stdin" >"$files/stdout" 2>"$files/stderr"
-    echo "$? $(wc -c <"$files/stdout") $(wc -c <"$files/stderr")"
+    code=$?
+    case $code in
+    124 | 137) truncate --size='<1M' "$files/stdout" "$files/stderr" ;;
+    esac
+    echo "$code $(wc -c <"$files/stdout") $(wc -c <"$files/stderr")"
     cat "$files/stdout" "$files/stderr"
     rm "$files/stdout" "$files/stderr"
 done"#;

@@ -234,11 +234,8 @@ impl Engine {
         user: &str,
         credential: &Credential,
     ) -> Result<(), ApiMisuse> {
-        let session_id = self.begin(now)?;
-        match &mut self.core.auth {
-            Auth::Client(auth) => auth.request(user, credential, &session_id, &mut self.core.out),
-            Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
-        }
+        let (auth, session_id, out) = self.as_client(now)?;
+        auth.request(user, credential, &session_id, out)
     }
 
     /// As a client, asks whether a key would do. [`Event::KeyAccepted`] follows, and
@@ -253,11 +250,8 @@ impl Engine {
         user: &str,
         key: &PublicKey,
     ) -> Result<(), ApiMisuse> {
-        let session_id = self.begin(now)?;
-        match &mut self.core.auth {
-            Auth::Client(auth) => auth.probe(user, key, &session_id, &mut self.core.out),
-            Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
-        }
+        let (auth, session_id, out) = self.as_client(now)?;
+        auth.probe(user, key, &session_id, out)
     }
 
     /// Whether [`Self::authenticate`] may be called now.
@@ -265,9 +259,17 @@ impl Engine {
     /// # Errors
     /// What it would say.
     pub fn may_authenticate(&mut self, now: Instant) -> Result<(), ApiMisuse> {
-        self.begin(now)?;
-        match &self.core.auth {
-            Auth::Client(auth) => auth.may_request(),
+        self.as_client(now)?.0.may_request()
+    }
+
+    /// What a client needs to ask for anything before it is in.
+    fn as_client(
+        &mut self,
+        now: Instant,
+    ) -> Result<(&mut AuthClient, ExchangeHash, &mut Outbox), ApiMisuse> {
+        let session_id = self.begin(now)?;
+        match &mut self.core.auth {
+            Auth::Client(auth) => Ok((auth, session_id, &mut self.core.out)),
             Auth::Server(_) => Err(ApiMisuse::CalledOnWrongRole("client")),
         }
     }

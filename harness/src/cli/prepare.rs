@@ -234,7 +234,9 @@ fn roster(args: &RunArgs) -> Result<Roster, Stop> {
         .collect::<Result<_, _>>()?;
     Roster::with(named, args.openssh_dir.clone()).map_err(|id| {
         let what = format!("two peers are called `{id}`");
-        Stop::new(Exit::DoesNotParse, what).hint("`name` in a manifest, or the name of the folder of --openssh-dir, must be one of its own")
+        Stop::new(Exit::DoesNotParse, what).hint(
+            "`name` in a manifest, or the name of the folder of --openssh-dir, must be one of its own",
+        )
     })
 }
 

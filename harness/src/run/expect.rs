@@ -111,13 +111,17 @@ impl Expectations {
     /// Whether anything is known of the case.
     #[must_use]
     pub fn know(&self, case: &Case, peers: &[PeerInfo]) -> bool {
-        self.0.iter().any(|each| each.is_about(case, peers))
+        self.about(case, peers).is_some()
+    }
+
+    fn about(&self, case: &Case, peers: &[PeerInfo]) -> Option<&Expected> {
+        self.0.iter().find(|each| each.is_about(case, peers))
     }
 
     /// Adds what was known of the case to its outcome. A pass that was not expected gets a reason.
     #[must_use]
     pub fn compare(&self, case: &Case, peers: &[PeerInfo], outcome: Outcome) -> Outcome {
-        let Some(found) = self.0.iter().find(|each| each.is_about(case, peers)) else {
+        let Some(found) = self.about(case, peers) else {
             return outcome;
         };
         let known = found.known();

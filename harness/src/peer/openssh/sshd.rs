@@ -31,7 +31,6 @@ const GAVE_UP: &[&str] = &[
     "Cannot bind any address",
     "Missing privilege separation directory",
     "fatal:",
-    "invalid ",
     "no hostkeys available",
     "terminating,",
     "unshare failed",

@@ -79,7 +79,8 @@ fn two_lines_are_enough_and_a_failure_is_the_exit_code() {
         &folder,
         &[
             ("DRILL_CLIENT_START", client),
-            ("DRILL_SCENARIOS", "kex/handshake interop/exec-output"),
+            // As a block of lines in a workflow comes.
+            ("DRILL_SCENARIOS", "kex/handshake\ninterop/exec-output\n"),
         ],
     );
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));

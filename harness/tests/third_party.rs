@@ -31,16 +31,22 @@ fn example(name: &str) -> String {
 }
 
 fn sshdrill(out: &TempDir, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sshdrill"))
+    prepared(out, args)
+        .output()
+        .expect("our own program starts")
+}
+
+fn prepared(out: &TempDir, args: &[&str]) -> Command {
+    let mut sshdrill = Command::new(env!("CARGO_BIN_EXE_sshdrill"));
+    sshdrill
         .args(args)
         .arg("--out")
         .arg(out.path().join("drill"))
         .env("MINISSH", minissh())
         .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
         .env("TMPDIR", out.path())
-        .env_remove("SSHDRILL_REQUIRE")
-        .output()
-        .expect("our own program starts")
+        .env_remove("SSHDRILL_REQUIRE");
+    sshdrill
 }
 
 fn text(output: &Output) -> String {
@@ -138,7 +144,13 @@ fn a_manifest_that_does_not_parse_is_shown_with_a_caret() {
     let output = run_with("name = \"mine\"\n[server]\nstrat = \"x\"\n");
     assert_code(&output, 3);
     let text = text(&output);
-    for part in ["mine.toml", "line 3", "^^^^^", "unknown field `strat`"] {
+    for part in [
+        "mine.toml",
+        "line 3",
+        "^^^^^",
+        "unknown field `strat`",
+        "hint:",
+    ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
 }
@@ -428,6 +440,11 @@ fn a_live_server_that_is_not_there_is_no_verdict() {
         "{text}"
     );
     assert_code(&sshdrill(&folder, &["probe", "no-port"]), 2);
+
+    // Set for other probes, it is no wish to log in.
+    let mut probe = prepared(&folder, &["probe", &nowhere]);
+    let output = probe.env("SSHDRILL_PASSWORD", "fixture").output();
+    assert_code(&output.expect("our own program starts"), 5);
 }
 
 /// Starts `client` over and over until the lure has had enough; gives what the lure said.

@@ -191,6 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn work_finds_its_inputs_and_what_it_left_comes_back_also_when_it_was_stopped() {
+        let here = Here::new().unwrap();
+        let inputs = [("in/word".to_owned(), "600", b"a word"[..].into())];
+        let script = "cat in/word >said; mkdir folder";
+        let worked = here.work(&inputs, script, Duration::from_secs(60)).unwrap();
+        assert!(worked.in_time);
+        assert_eq!(
+            worked.files,
+            Files::from([("said".to_owned(), b"a word".to_vec())])
+        );
+
+        let script = "cat in/word >said; sleep 600";
+        let worked = here.work(&inputs, script, Duration::from_secs(1)).unwrap();
+        assert!(!worked.in_time);
+        assert_eq!(worked.files.len(), 1);
+    }
+
+    #[test]
     fn what_was_started_ends_when_it_is_dropped() {
         let here = Here::new().unwrap();
         let script = format!(

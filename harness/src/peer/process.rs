@@ -204,6 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn the_children_of_a_daemon_end_and_it_does_not() {
+        let script = "sleep 600 & wait; exec sleep 600".to_owned();
+        let program = ["sh".into(), "-c".into(), script];
+        let daemon = Daemon::start(&program, tempfile::tempfile().unwrap()).unwrap();
+        let below = || descendants(pid(&daemon.guard)).len();
+        let soon = |is_so: &dyn Fn() -> bool| {
+            (0..12_000).any(|_| {
+                std::thread::sleep(Duration::from_millis(5));
+                is_so()
+            })
+        };
+        // The program, its child, and what waits for the end of stdin.
+        assert!(soon(&|| below() == 3), "{}", below());
+
+        daemon.end_children();
+
+        assert!(soon(&|| below() == 2), "{}", below());
+        assert!(daemon.is_running());
+    }
+
+    #[test]
     fn a_dropped_daemon_takes_processes_of_other_sessions_along() {
         if which::which("setsid").is_err() {
             eprintln!("SKIPPED: there is no setsid here");

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,6 +126,46 @@ fn a_connection_that_is_dead_can_be_left_after_a_wish_for_new_keys() {
     send(Signal::STOP, server.pid());
     person.types("\r~R~.");
     assert_eq!(person.ends().code(), Some(255));
+}
+
+#[test]
+fn what_is_tried_is_said_where_that_is_wanted() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let mut exec = home.minissh("exec", server.port);
+    // As with ssh, a key that is not there is one key less.
+    exec.args(["-v", "-i"])
+        .arg(home.path("missing"))
+        .arg("true");
+    let (_, said) = output(&mut exec);
+    for words in [
+        "connecting to 127.0.0.1 port",
+        "trying the key",
+        "the server takes that key",
+        "logged in to 127.0.0.1 as robin",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let mut exec = home.minissh("exec", server.port);
+    exec.args(["-v", "true"]);
+    let stranger = key_of_a_stranger(&home);
+    std::fs::rename(stranger, home.path("key")).unwrap();
+    let refused = judge(exec.stdin(Stdio::null()).output().unwrap()).unwrap_err();
+    assert!(
+        refused.contains("refused; what can go on: publickey"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_host_that_there_is_not_is_named() {
+    // No name has so many letters, so that nobody has to be asked.
+    let host = "x".repeat(300);
+    let failed = judge(without_terminal(Path::new("/"), &["exec", &host, "true"])).unwrap_err();
+    assert!(
+        failed.contains(&format!("error: {host}: cannot resolve the address")),
+        "{failed}"
+    );
 }
 
 /// A key that no server here knows.

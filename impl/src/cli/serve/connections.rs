@@ -145,3 +145,15 @@ pub(super) fn place(peer: SocketAddr) -> String {
 pub(super) fn shown(user: &str) -> String {
     user.escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv4_is_written_as_one() {
+        let peer = |text: &str| place(text.parse().unwrap());
+        assert_eq!(peer("[::ffff:127.0.0.1]:5"), "127.0.0.1 port 5");
+        assert_eq!(peer("[::1]:5"), "::1 port 5");
+    }
+}

@@ -34,7 +34,7 @@ type Verdicts = BTreeMap<Name, Verdict>;
 /// Finds the first build in which each case ends otherwise than in the first.
 pub(super) fn bisect(args: &BisectArgs) -> Result<Exit, Stop> {
     panics::collect(false);
-    let interrupt = Interrupt::on_signals(|| {})
+    let interrupt = Interrupt::on_signals(|| {}, || {})
         .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;
     let mut builds = Builds::new(args, interrupt)?;
     let way = match args.linear {

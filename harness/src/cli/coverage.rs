@@ -1,12 +1,12 @@
 //! `sshdrill coverage`.
 
 use super::args::ScenariosArgs;
-use super::{Exit, Stop, check, places};
+use super::{Exit, Stop, places, prepare};
 use crate::requirement::coverage::Coverage;
 
 /// Shows which clauses are shown by what.
 pub(super) fn coverage(args: &ScenariosArgs) -> Result<Exit, Stop> {
-    let (catalogue, scenarios) = check::load(args)?;
+    let (catalogue, scenarios) = prepare::files(args.scenarios.as_deref())?;
     let cited = scenarios.iter().map(|s| (s.name.as_str(), &s.cites[..]));
     let coverage = Coverage::of(&catalogue, cited);
     anstream::print!("{coverage}");

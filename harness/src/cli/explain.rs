@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::args::ExplainArgs;
-use super::{Exit, Stop, check};
+use super::{Exit, Stop, prepare};
 use crate::peer::PeerInfo;
 use crate::peer::catalogue::Roster;
 use crate::requirement::Catalogue;
@@ -15,15 +15,13 @@ use crate::scenario::{Need, Scenario, StepKind};
 
 /// Says what a scenario asks, what happens in it, why it matters, and which peers it is for.
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
-    let (catalogue, scenarios) = check::load(&args.scenarios)?;
+    let (catalogue, scenarios) = prepare::files(args.scenarios.scenarios.as_deref())?;
     let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
     let mut found = scenarios
         .iter()
         .filter(|scenario| args.name.selects(&scenario.name, &names));
     let Some(scenario) = found.next() else {
-        let what = format!("no scenario is called `{}`", args.name.text());
-        return Err(Stop::new(Exit::NothingSelected, what)
-            .hint("`sshdrill run --list` shows all there are"));
+        return Err(prepare::nothing("scenario", &[args.name.text()], &names));
     };
     let others = found.count();
     let mut text = explained(scenario, &catalogue);

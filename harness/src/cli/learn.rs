@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::args::LearnArgs;
+use super::runs::read;
 use super::{Exit, Stop};
 use crate::report::record::{Case, Record};
 use crate::run::{MINISSH, SCRIPTED};
@@ -12,12 +13,7 @@ use crate::verdict::Verdict;
 /// Prints an entry for each case that was not as expected, by the file that it belongs in. What is
 /// proposed is for a person to judge: the reason is to be written.
 pub(super) fn learn(args: &LearnArgs) -> Result<Exit, Stop> {
-    let unreadable = |why: String| {
-        let what = format!("{}: {why}", args.report.display());
-        Stop::new(Exit::DoesNotParse, what).hint("it must be what `sshdrill run --json` wrote")
-    };
-    let text = std::fs::read_to_string(&args.report).map_err(|e| unreadable(e.to_string()))?;
-    let report: Record = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+    let report = read(&args.report)?;
     let proposals = proposals(&report);
     if proposals.is_empty() {
         anstream::println!("# everything was as expected");

@@ -5,28 +5,37 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::args::LureArgs;
 use super::{Exit, Stop, places, run};
-use crate::peer::keys;
 use crate::peer::live::LuredClient;
+use crate::peer::{Broken, keys};
+
+/// The key to log in with, which is there as long as cases are.
+const KEY: &str = "user_ed25519";
 
 /// Says how to come, waits for the first connection, and runs what the client can be asked.
 pub(super) fn lure(args: &LureArgs) -> Result<Exit, Stop> {
     let ip = args.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let addr = SocketAddr::new(ip, args.port);
     let out = args.run.reports.out.clone().unwrap_or_else(places::out);
-    let folder = bait(&out.join("lure"), addr).map_err(|e| {
-        let what = format!("cannot write keys below {}: {e}", out.display());
-        Stop::new(Exit::Environment, what).hint("--out names another folder")
-    })?;
-    anstream::print!("{}", invitation(&folder, addr));
-    let client =
-        LuredClient::wait(addr).map_err(|broken| Stop::because_of(Exit::Environment, broken))?;
     let mut run = args.run.clone();
     run.live = Some(words(args));
-    run::run_with(&run, Arc::new(client))
+    let mut key = None;
+    let ended = run::run_with(&run, || {
+        let listening = LuredClient::listen(addr)?;
+        let addr = listening.addr();
+        let folder = bait(&out.join("lure"), addr).map_err(|e| {
+            let what = format!("cannot write keys below {}", out.display());
+            Broken::while_doing(&what, e).hint("--out names another folder")
+        })?;
+        key = Some(folder.join(KEY));
+        anstream::print!("{}", invitation(&folder, addr));
+        listening.wait()
+    });
+    // Who comes as long as there is a key has nothing to come for any more.
+    key.map(fs::remove_file);
+    ended
 }
 
 /// What is typed to have these cases again.
@@ -42,7 +51,7 @@ fn words(args: &LureArgs) -> Vec<String> {
 fn bait(folder: &Path, addr: SocketAddr) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
-    let key = folder.join("user_ed25519");
+    let key = folder.join(KEY);
     let _ = fs::remove_file(&key);
     let mut options = fs::File::options();
     let mut file = options
@@ -64,7 +73,7 @@ fn invitation(folder: &Path, addr: SocketAddr) -> String {
     let ssh = format!(
         "ssh -F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -i {} \\\n    \
          -o UserKnownHostsFile={} -o StrictHostKeyChecking=yes -p {port} {user}@{ip} true",
-        file("user_ed25519"),
+        file(KEY),
         file("known_hosts"),
     );
     let blob = keys::HOST_PUBLIC
@@ -76,7 +85,8 @@ fn invitation(folder: &Path, addr: SocketAddr) -> String {
         keys::PASSWORD
     );
     let tries = format!(
-        "while sleep 0.1; do\n    {}\ndone",
+        "while test -e {}; do\n    {}\n    sleep 0.1\ndone",
+        file(KEY),
         ssh.replace('\n', "\n    ")
     );
     format!(

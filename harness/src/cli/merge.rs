@@ -26,7 +26,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Stop> {
     };
     wanted
         .write(&merged)
-        .map_err(|error| Stop::new(Exit::Environment, format!("cannot write a report: {error}")))?;
+        .map_err(|error| Stop::unwritable(&error))?;
     let (cases, shards) = (merged.cases.len(), args.runs.len());
     anstream::println!(
         "{cases} cases of {shards} runs are in {}",

@@ -25,7 +25,7 @@ mod report;
 mod run;
 mod runs;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -89,6 +89,18 @@ impl Stop {
     fn because_of(exit: Exit, broken: Broken) -> Self {
         let Broken { what, hint } = broken;
         Self { exit, what, hint }
+    }
+
+    /// A report cannot be written; the error has the path in it, where there is one.
+    fn unwritable(error: &io::Error) -> Self {
+        let hint = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room, or write elsewhere"
+            }
+            _ => "the folder of a file must be there and writable; --help says how it is named",
+        };
+        let what = format!("cannot write a report: {error}");
+        Self::new(Exit::Environment, what).hint(hint)
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {

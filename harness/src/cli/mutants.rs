@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::args::MutantsArgs;
-use super::{Exit, Stop, check};
+use super::{Exit, Stop, prepare};
 use crate::run::selection::Filter;
 use crate::scenario::Scenario;
 use crate::trial::{self, Thoroughness};
 
 /// Shows which scenarios notice which mutant.
 pub(super) fn mutants(args: &MutantsArgs) -> Result<Exit, Stop> {
-    let (_, scenarios) = check::load(&args.scenarios)?;
+    let (_, scenarios) = prepare::files(args.scenarios.scenarios.as_deref())?;
     let chosen = chosen(&scenarios, &args.names);
     let trials = trial::trials(&chosen);
     if trials.is_empty() {

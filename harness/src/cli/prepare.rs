@@ -16,13 +16,13 @@ use crate::peer::solo::{Answer, Solo};
 use crate::peer::{Peer, PeerInfo};
 use crate::report::summary;
 use crate::requirement::Catalogue;
-use crate::run::SCRIPTED;
 use crate::run::event::{Event, LeftOut};
 use crate::run::expect::Expectations;
 use crate::run::pair::answers;
 use crate::run::plan::{Plan, Terms, plan};
 use crate::run::play::Cast;
 use crate::run::selection::{Filter, Selection};
+use crate::run::{MINISSH, SCRIPTED};
 use crate::scenario::{Scenario, load_dir};
 
 /// Why containers are left out when somebody said so.
@@ -37,6 +37,10 @@ pub(super) fn files(folder: Option<&Path>) -> Result<(Catalogue, Vec<Arc<Scenari
         let what = format!("the scenarios below {} do not parse", folder.display());
         Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
     })?;
+    if scenarios.is_empty() {
+        let what = format!("there is no scenario below {}", folder.display());
+        return Err(Stop::new(Exit::NothingSelected, what).hint("their files end in .scn"));
+    }
     Ok((catalogue, scenarios))
 }
 
@@ -54,8 +58,8 @@ pub(super) struct Request {
 
 impl Request {
     /// Reads the files and checks that the filters can select something, so that no image is
-    /// built for a slip of the keyboard.
-    pub(super) fn read(args: &RunArgs, given: Option<Arc<dyn Peer>>) -> Result<Self, Stop> {
+    /// built and nobody is waited for because of a slip of the keyboard.
+    pub(super) fn read(args: &RunArgs) -> Result<Self, Stop> {
         if args.no_containers && args.require.has(Part::Containers) {
             let what = "containers are required and switched off at the same time";
             return Err(Stop::new(Exit::CommandLine, what)
@@ -80,13 +84,25 @@ impl Request {
             scenarios,
             selection,
             roster: roster(args)?,
-            given,
+            given: None,
             expectations: Arc::new(expectations),
             terms,
         };
         request.check_names()?;
-        request.check_peers()?;
+        // The one that is up already has no id that could be wrong.
+        if args.live.is_none() {
+            request.check_peers()?;
+            request.check_pairings()?;
+        }
         Ok(request)
+    }
+
+    /// The same with this one peer, and with nobody else.
+    pub(super) fn with(self, peer: Arc<dyn Peer>) -> Self {
+        Self {
+            given: Some(peer),
+            ..self
+        }
     }
 
     fn check_names(&self) -> Result<(), Stop> {
@@ -102,14 +118,34 @@ impl Request {
     }
 
     fn check_peers(&self) -> Result<(), Stop> {
-        if self.given.is_some() {
-            return Ok(());
-        }
         let ids = self.roster.ids(true);
         let ids: Vec<&str> = ids.iter().map(String::as_str).chain([SCRIPTED]).collect();
         for filter in &self.selection.peers {
             if !ids.iter().any(|id| filter.selects(id, &ids)) {
                 return Err(nothing("peer", &[filter.text()], &ids));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each side must be somebody, and one of the two must be ours.
+    fn check_pairings(&self) -> Result<(), Stop> {
+        let ids = self.roster.ids(true);
+        let ids: Vec<&str> = ids.iter().map(String::as_str).chain([SCRIPTED]).collect();
+        for pairing in &self.selection.pairings {
+            let sides = pairing.sides();
+            let unknown = |side: &&Filter| !ids.iter().any(|id| side.is_whole(id));
+            if let Some(side) = sides.into_iter().find(unknown) {
+                return Err(nothing("peer", &[side.text()], &ids));
+            }
+            let is_ours = |side: &Filter| side.is_whole(MINISSH) || side.is_whole(SCRIPTED);
+            if !sides.into_iter().any(is_ours) {
+                let [client, server] = sides.map(Filter::text);
+                let what = format!("neither {client} nor {server} is ours");
+                return Err(Stop::new(Exit::NothingSelected, what).hint(format!(
+                    "{MINISSH} or {SCRIPTED} must be one of the two: between others it could not be \
+                     told whose fault a failure is"
+                )));
             }
         }
         Ok(())
@@ -272,16 +308,12 @@ fn left_out(missing: Missing) -> LeftOut {
 }
 
 /// No `kind` is selected by the filters; points to the nearest there is.
-fn nothing(kind: &str, filters: &[&str], known: &[&str]) -> Stop {
+pub(super) fn nothing(kind: &str, filters: &[&str], known: &[&str]) -> Stop {
     let quoted: Vec<String> = filters.iter().map(|filter| format!("`{filter}`")).collect();
-    let stop = if filters.is_empty() {
-        Stop::new(Exit::NothingSelected, format!("there is no {kind}"))
-    } else {
-        Stop::new(
-            Exit::NothingSelected,
-            format!("no {kind} is called {}", quoted.join(" or ")),
-        )
-    };
+    let stop = Stop::new(
+        Exit::NothingSelected,
+        format!("no {kind} is called {}", quoted.join(" or ")),
+    );
     match (nearest(filters, known), kind) {
         (Some(name), "scenario") => stop.hint(format!(
             "did you mean `{name}`? `sshdrill run --list` shows all"

@@ -1,7 +1,6 @@
 //! `sshdrill probe`: the cases for servers against a server that somebody else started.
 
 use std::net::ToSocketAddrs;
-use std::sync::Arc;
 
 use super::args::ProbeArgs;
 use super::{Exit, Stop, run};
@@ -28,13 +27,11 @@ pub(super) fn probe(args: &ProbeArgs) -> Result<Exit, Stop> {
         .map_err(|e| unknown(e.to_string()))?
         .next()
         .ok_or_else(|| unknown("it has no address".to_owned()))?;
-    let server = LiveServer::ask(addr, credentials)
-        .map_err(|broken| Stop::because_of(Exit::Environment, broken))?;
     let mut run = args.run.clone();
     // A capture has its keys in it, and these credentials are real.
     run.reports.captures.get_or_insert(Keep::None);
     run.live = Some(words(args));
-    run::run_with(&run, Arc::new(server))
+    run::run_with(&run, || LiveServer::ask(addr, credentials))
 }
 
 /// What is typed to have these cases again. A password is none of it: its variable is set still.

@@ -16,6 +16,6 @@ pub(super) fn report(args: &RenderArgs) -> Result<Exit, Stop> {
     };
     wanted
         .write(&record)
-        .map_err(|error| Stop::new(Exit::Environment, format!("cannot write a report: {error}")))?;
+        .map_err(|error| Stop::unwritable(&error))?;
     Ok(Exit::AsExpected)
 }

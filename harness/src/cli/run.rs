@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -34,31 +33,36 @@ use crate::scenario::Subject;
 
 /// Runs what is asked for and reports it.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
-    run_peers(args, None)
+    run_requested(args, &Request::read(args)?)
 }
 
-/// Runs what is asked for with this one peer, and with nobody else.
-pub(super) fn run_with(args: &RunArgs, peer: Arc<dyn Peer>) -> Result<Exit, Stop> {
-    run_peers(args, Some(peer))
+/// Runs what is asked for with the one peer that is found, and with nobody else. What is asked for
+/// is read first, as somebody may have to start that peer.
+pub(super) fn run_with<P: Peer + 'static>(
+    args: &RunArgs,
+    find: impl FnOnce() -> Result<P, Broken>,
+) -> Result<Exit, Stop> {
+    let request = Request::read(args)?;
+    let peer = find().map_err(|broken| Stop::because_of(Exit::Environment, broken))?;
+    run_requested(args, &request.with(Arc::new(peer)))
 }
 
-fn run_peers(args: &RunArgs, given: Option<Arc<dyn Peer>>) -> Result<Exit, Stop> {
+fn run_requested(args: &RunArgs, request: &Request) -> Result<Exit, Stop> {
     if args.reports.verbose {
         log_to_stderr();
     }
     panics::collect(args.reports.verbose);
-    let request = Request::read(args, given)?;
-    let interrupt = Interrupt::on_signals(|| drop(container::remove_own()))
+    let interrupt = Interrupt::on_signals(say_what_happens, || drop(container::remove_own()))
         .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;
     let (sender, events) = mpsc::channel();
     let run = || {
         thread::scope(|scope| {
-            let running = scope.spawn(|| conduct(args, &request, &interrupt, sender));
+            let running = scope.spawn(|| conduct(args, request, &interrupt, sender));
             let told = listen(args, &request.catalogue, &events);
             let tally = running
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            told.map_err(|error| unwritable(&error))?;
+            told.map_err(|error| Stop::unwritable(&error))?;
             Ok(if interrupt.is_raised() {
                 Exit::Interrupted
             } else {
@@ -66,19 +70,13 @@ fn run_peers(args: &RunArgs, given: Option<Arc<dyn Peer>>) -> Result<Exit, Stop>
             })
         })
     };
-    leave_nothing_behind(run, container::remove_own)
+    let (ended, removed) = container::leaving_none(run);
+    both(ended, removed)
 }
 
-/// Sees to it that no container outlives the run, however that ends, be it by a panic of ours.
-fn leave_nothing_behind(
-    run: impl FnOnce() -> Result<Exit, Stop>,
-    clean: impl FnOnce() -> Result<(), Broken>,
-) -> Result<Exit, Stop> {
-    // Nothing of the run is looked at again.
-    let ended = panic::catch_unwind(AssertUnwindSafe(run));
-    let cleaned = clean();
-    let ended = ended.unwrap_or_else(|words| panic::resume_unwind(words));
-    let Err(broken) = cleaned else {
+/// Containers that stay are an error that hides no other.
+fn both(ended: Result<Exit, Stop>, removed: Result<(), Broken>) -> Result<Exit, Stop> {
+    let Err(broken) = removed else {
         return ended;
     };
     let exit = match ended? {
@@ -86,6 +84,15 @@ fn leave_nothing_behind(
         worse => worse,
     };
     Err(Stop::because_of(exit, broken))
+}
+
+/// What is being built or run goes on for a while, and whoever asked it to end should know why.
+fn say_what_happens() {
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(
+        anstream::stderr(),
+        "\nstopping: waits for what has begun, and writes the reports; once more ends it at once"
+    );
 }
 
 /// Everything that happens, told by events.
@@ -101,7 +108,7 @@ fn conduct(
     }
     if args.list {
         list(&plan, &request.catalogue, args.reports.json.as_deref())
-            .map_err(|error| unwritable(&error))?;
+            .map_err(|error| Stop::unwritable(&error))?;
         return Ok(Tally::default());
     }
     let peers: Vec<PeerInfo> = cast
@@ -181,18 +188,6 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     std::fs::write(path, text).map_err(name)
 }
 
-/// The error has the path in it, where there is one.
-fn unwritable(error: &io::Error) -> Stop {
-    let hint = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room, or write elsewhere: --out, --junit and --json say where"
-        }
-        _ => "--out, --junit and --json say where; the folder of a file must be there and writable",
-    };
-    let what = format!("cannot write a report: {error}");
-    Stop::new(Exit::Environment, what).hint(hint)
-}
-
 /// What would run, and what would not: for people, and for programs where they want it.
 fn list(plan: &Plan, catalogue: &Catalogue, json: Option<&Path>) -> io::Result<()> {
     let mut text = String::new();
@@ -219,28 +214,20 @@ fn log_to_stderr() {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
 
     #[test]
-    fn containers_go_also_after_a_panic_and_the_panic_is_not_swallowed() {
-        let cleaned = Cell::new(false);
-        let clean = || {
-            cleaned.set(true);
-            Ok(())
-        };
-        let run = || leave_nothing_behind(|| panic!("out of cheese"), clean);
-        let panicked = panic::catch_unwind(AssertUnwindSafe(run));
-        assert!(panicked.is_err() && cleaned.get());
-    }
-
-    #[test]
     fn containers_that_stay_are_an_error_that_hides_no_other() {
-        let clean = || Err(Broken::new("it stays"));
-        let stop = leave_nothing_behind(|| Ok(Exit::AsExpected), clean).expect_err("it stays");
-        assert_eq!((stop.exit, &*stop.what), (Exit::Environment, "it stays"));
-        let stop = leave_nothing_behind(|| Ok(Exit::NotAsExpected), clean).expect_err("it stays");
-        assert_eq!(stop.exit, Exit::NotAsExpected);
+        for (ended, code) in [
+            (Exit::AsExpected, Exit::Environment),
+            (Exit::NotAsExpected, Exit::NotAsExpected),
+        ] {
+            let stop = both(Ok(ended), Err(Broken::new("it stays"))).expect_err("it stays");
+            assert_eq!((stop.exit, &*stop.what), (code, "it stays"));
+        }
+        assert_eq!(
+            both(Ok(Exit::AsExpected), Ok(())).ok(),
+            Some(Exit::AsExpected)
+        );
     }
 }

@@ -188,19 +188,44 @@ pub struct LuredClient {
     addr: SocketAddr,
 }
 
+/// A place for a client that is not here yet.
+pub struct Listening {
+    listener: TcpListener,
+    addr: SocketAddr,
+}
+
 impl LuredClient {
-    /// Waits for the first connection at the address, to learn what the client is.
+    /// Listens at the address.
     ///
     /// # Errors
-    /// [`Broken`] when the port cannot be had, or what comes is no SSH client.
-    pub fn wait(addr: SocketAddr) -> Result<Self, Broken> {
-        let listening = |e| {
+    /// [`Broken`] when the port cannot be had.
+    pub fn listen(addr: SocketAddr) -> Result<Listening, Broken> {
+        let no_port = |e| {
             Broken::while_doing(&format!("cannot listen on {addr}"), e)
                 .hint("choose another port, or end what listens there")
         };
-        let listener = TcpListener::bind(addr).map_err(listening)?;
-        let addr = listener.local_addr().map_err(listening)?;
-        let (stream, from) = listener.accept().map_err(listening)?;
+        let listener = TcpListener::bind(addr).map_err(no_port)?;
+        let addr = listener.local_addr().map_err(no_port)?;
+        Ok(Listening { listener, addr })
+    }
+}
+
+impl Listening {
+    /// The address, with the port that the system chose where none was asked for.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Waits for the first connection, to learn what the client is.
+    ///
+    /// # Errors
+    /// [`Broken`] when what comes is no SSH client.
+    pub fn wait(self) -> Result<LuredClient, Broken> {
+        let Self { listener, addr } = self;
+        let (stream, from) = listener
+            .accept()
+            .map_err(|e| Broken::while_doing(&format!("cannot take what comes to {addr}"), e))?;
         let offer = kexinit::read(stream).map_err(|e| {
             let what = format!("{from} came and did not begin as an SSH client does");
             Broken::while_doing(&what, e)
@@ -217,7 +242,7 @@ impl LuredClient {
             rekey_limit: false,
             ..Capabilities::ALL
         };
-        Ok(Self {
+        Ok(LuredClient {
             info: live(&offer.ident, addr, capabilities),
             addr,
         })

@@ -22,12 +22,15 @@ impl Interrupt {
     /// The exit code of a run that was stopped: 128 and the number of SIGINT, as shells count.
     pub const EXIT_CODE: u8 = 130;
 
-    /// Listens for SIGHUP, SIGINT and SIGTERM. The first asks the run to stop; the second does `in_haste`
-    /// and ends the program; the third does not wait for that.
+    /// Listens for SIGHUP, SIGINT and SIGTERM. The first asks the run to stop and does `at_first`;
+    /// the second does `in_haste` and ends the program; the third does not wait for that.
     ///
     /// # Errors
     /// The operating system's, when a signal handler or a thread cannot be had.
-    pub fn on_signals(in_haste: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    pub fn on_signals(
+        at_first: impl FnOnce() + Send + 'static,
+        in_haste: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
         // What nohup has us ignore stays ignored.
@@ -38,6 +41,7 @@ impl Interrupt {
                 let mut signals = signals.forever();
                 signals.next();
                 raised.raise();
+                at_first();
                 signals.next();
                 end_on_signals();
                 in_haste();

@@ -100,6 +100,12 @@ impl Filter {
         }
     }
 
+    /// Whether it selects `name` where no part of a name is enough.
+    #[must_use]
+    pub fn is_whole(&self, name: &str) -> bool {
+        self.selects(name, &[self.text()])
+    }
+
     /// As written.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -155,8 +161,13 @@ impl PairingFilter {
     /// Whether it selects the pairing.
     #[must_use]
     pub fn selects(&self, pairing: &Pairing) -> bool {
-        let whole = |filter: &Filter, id: &str| filter.selects(id, &[filter.text()]);
-        whole(&self.client, &pairing.client) && whole(&self.server, &pairing.server)
+        self.client.is_whole(&pairing.client) && self.server.is_whole(&pairing.server)
+    }
+
+    /// The client's filter and the server's, each of which is for a whole id.
+    #[must_use]
+    pub fn sides(&self) -> [&Filter; 2] {
+        [&self.client, &self.server]
     }
 }
 

@@ -7,12 +7,31 @@ mod image;
 mod inside;
 mod shell;
 
+use std::panic::{self, AssertUnwindSafe};
+
 pub use engine::{Cleaned, Engine, NoEngine, Running, clean, remove_own};
 pub use image::Image;
 pub use inside::Inside;
 
+use super::Broken;
+
 /// Label on everything that the suite makes: containers carry the run as its value, images `image`.
 const LABEL: &str = "sshdrill";
+
+/// Does something, and then removes the containers of this process: however it ends, be it by a
+/// panic, which goes on from here. Gives both results.
+///
+/// # Errors
+/// Of the removal: those of [`remove_own`].
+pub fn leaving_none<T>(run: impl FnOnce() -> T) -> (T, Result<(), Broken>) {
+    // Nothing of the run is looked at again after a panic.
+    let ended = panic::catch_unwind(AssertUnwindSafe(run));
+    let removed = remove_own();
+    (
+        ended.unwrap_or_else(|words| panic::resume_unwind(words)),
+        removed,
+    )
+}
 
 /// What this run's containers are labelled with: this process and when it started.
 fn run_label() -> String {

@@ -228,6 +228,7 @@ fn find_field(
 fn read_send(verb: Word<'_>, words: &[Word<'_>], mistakes: &mut Mistakes) -> Option<StepKind> {
     let verb = find_verb(verb, &[], mistakes)?;
     let mut fields: Vec<FieldSetting> = Vec::new();
+    let mut delay = None;
     for (index, &word) in words.iter().enumerate() {
         let Some(setting) = read_setting(verb, word, index == 0, mistakes) else {
             continue;
@@ -236,7 +237,18 @@ fn read_send(verb: Word<'_>, words: &[Word<'_>], mistakes: &mut Mistakes) -> Opt
             let message = format!("`{}` is set a second time", setting.name);
             mistakes.add(word.span(), message, None);
         }
+        if setting.name == "delay" {
+            delay = Some(word);
+        }
         fields.push(setting);
+    }
+    let leaves_in_pieces = fields
+        .iter()
+        .any(|field| matches!(&*field.name, "split" | "split-at"));
+    if let (Some(delay), false) = (delay, leaves_in_pieces) {
+        let message = "`delay` is between two pieces, and this leaves in one";
+        let help = "`split=N` or `split-at=N` beside it, or `pause` on the line before";
+        mistakes.add(delay.span(), message, Some(help.to_owned()));
     }
     Some(StepKind::Send(Send {
         verb: verb.name.to_owned(),

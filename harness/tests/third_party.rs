@@ -447,6 +447,28 @@ fn a_live_server_that_is_not_there_is_no_verdict() {
     assert_code(&output.expect("our own program starts"), 5);
 }
 
+#[test]
+fn a_lure_that_cannot_be_laid_waits_for_nobody() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let output = sshdrill(&folder, &["lure", &port]);
+    assert_code(&output, 5);
+    let said = text(&output);
+    assert!(
+        said.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{said}"
+    );
+    assert!(said.contains("hint: choose another port"), "{said}");
+
+    for command in [["lure", "0"], ["probe", "127.0.0.1:1"]] {
+        let output = sshdrill(&folder, &[&command[..], &["kex/handshale"]].concat());
+        assert_code(&output, 4);
+        let said = text(&output);
+        assert!(said.contains("did you mean `kex/handshake`"), "{said}");
+    }
+}
+
 /// Starts `client` over and over until the lure has had enough; gives what the lure said.
 fn lured(folder: &TempDir, client: impl Fn(&str, &Path)) -> Output {
     let port = free_port().to_string();
@@ -487,11 +509,13 @@ fn any_client_that_comes_is_asked_one_case_with_each_connection() {
     for part in [
         "ssh -F /dev/null",
         "plink -batch",
-        "while sleep",
+        "while test -e",
         "kex/handshake",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+    let key = folder.path().join("drill/lure/user_ed25519");
+    assert!(!key.exists(), "the loop would go on");
 }
 
 #[test]

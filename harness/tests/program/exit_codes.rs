@@ -1,32 +1,14 @@
-//! The program from outside: every exit code, and what is printed with it.
-//!
-//! Nothing here needs OpenSSH or containers.
+//! Every exit code, and what is printed with it.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use tempfile::TempDir;
+use sshdrill::peer::catalogue::{Part, Required};
 
-const PASSES: &str = r#"# A command prints what it should.
-scenario  made-up/passes
-subject   pair
-cites     rfc4254-6.5/exec
-
-client login publickey
-client exec "echo hello"
-expect stdout "hello\n"
-"#;
-
-const FAILS: &str = r#"# A command prints something that nobody said.
-scenario  made-up/fails
-subject   pair
-cites     rfc4254-6.5/exec
-
-client login publickey
-client exec "echo hello"
-expect stdout "goodbye\n"
-"#;
+use crate::stage::{FAILS, PASSES, Stage, assert_code, assert_says, stderr, stdout};
 
 /// Fails the first time and never again.
 const FLAKY: &str = r#"# A command works only where it has worked before.
@@ -46,69 +28,6 @@ cites     rfc4254-6.5/exec
 
 client exce "echo hello"
 "#;
-
-/// A folder with one scenario file, and room for reports.
-struct Stage {
-    folder: TempDir,
-}
-
-impl Stage {
-    fn with(name: &str, text: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder
-            .path()
-            .join("scenarios/made-up")
-            .join(format!("{name}.scn"));
-        fs::create_dir_all(file.parent().expect("it has one")).expect("writable");
-        fs::write(file, text).expect("writable");
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    /// `sshdrill run` over the folder, for minissh with itself.
-    fn run(&self, args: &[&str]) -> Output {
-        let scenarios = self.path("scenarios");
-        let fixed = [
-            "run",
-            "--scenarios",
-            &scenarios,
-            "--pairing",
-            "minissh:minissh",
-        ];
-        self.sshdrill(&[&fixed, args].concat())
-    }
-
-    fn sshdrill(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_sshdrill"))
-            .args(args)
-            .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
-            .env("CARGO_TARGET_DIR", self.folder.path())
-            .env_remove("SSHDRILL_REQUIRE")
-            .output()
-            .expect("our own program starts")
-    }
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn assert_code(output: &Output, code: i32) {
-    let (out, err) = (stdout(output), stderr(output));
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout:\n{out}\nstderr:\n{err}"
-    );
-}
 
 #[test]
 fn zero_when_all_is_as_expected() {
@@ -237,13 +156,6 @@ fn expecting(stage: &Stage, entries: &[(&str, &str)]) -> String {
         .collect();
     fs::write(stage.path("expected/minissh.toml"), text).expect("writable");
     folder
-}
-
-/// Each of these must be said.
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part} in\n{text}");
-    }
 }
 
 #[test]
@@ -429,6 +341,41 @@ fn four_when_nothing_is_selected() {
         stderr(&output)
     );
     assert_code(&stage.run(&["--peer", "openssh-buster"]), 4);
+
+    // A folder without scenarios is a folder of somebody else.
+    let nothing = stage.path("nothing");
+    fs::create_dir(&nothing).expect("writable");
+    for command in ["run", "check", "coverage"] {
+        let output = stage.sshdrill(&[command, "--scenarios", &nothing]);
+        assert_code(&output, 4);
+        let says = [&*format!("there is no scenario below {nothing}"), "hint:"];
+        assert_says(&stderr(&output), &says);
+    }
+}
+
+#[test]
+fn four_when_a_pairing_cannot_be() {
+    let stage = Stage::with("passes", PASSES);
+    for (pairing, says) in [
+        (
+            "dropbear-sid:openssh-sid",
+            [
+                "neither dropbear-sid nor openssh-sid is ours",
+                "hint: minissh or scripted",
+            ],
+        ),
+        (
+            "minissh:openssh-sit",
+            [
+                "no peer is called `openssh-sit`",
+                "did you mean `openssh-sid`",
+            ],
+        ),
+    ] {
+        let output = stage.sshdrill(&["run", "--pairing", pairing]);
+        assert_code(&output, 4);
+        assert_says(&stderr(&output), &says);
+    }
 }
 
 #[test]
@@ -443,6 +390,86 @@ fn five_when_something_required_is_missing() {
         text.starts_with("error: something required is missing\n  containers"),
         "{text}"
     );
+}
+
+/// An engine that is there and not for us. Root may do all, so that it is told apart by its
+/// capabilities.
+#[test]
+fn five_when_the_engine_may_not_be_used() {
+    const NOBODY: u32 = 65534;
+
+    let stage = Stage::with("passes", PASSES);
+    let socket = stage.path("docker.sock");
+    let _engine = UnixListener::bind(&socket).expect("a place for it");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).expect("ours");
+    let scenarios = stage.path("scenarios");
+    let args = ["run", "--scenarios", &scenarios, "--peer", "openssh-sid"];
+    let prepared = stage.prepared(&[&args[..], &["--require", "containers"]].concat());
+    let mut run = if chown(&socket, Some(NOBODY), Some(NOBODY)).is_ok() {
+        let mut run = Command::new("setpriv");
+        run.args(["--bounding-set=-dac_override,-dac_read_search", "--"])
+            .arg(prepared.get_program())
+            .args(prepared.get_args());
+        run.env_remove(Required::VARIABLE);
+        run
+    } else {
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).expect("ours");
+        prepared
+    };
+    let output = run.env("DOCKER_HOST", format!("unix://{socket}")).output();
+    let Ok(output) = output else {
+        return eprintln!("SKIPPED: there is no setpriv here, without which root may do all");
+    };
+    assert_code(&output, 5);
+    let tried =
+        format!("cannot reach a container engine: tried unix://{socket}: Permission denied");
+    let hint = "hint: add yourself to the `docker` group";
+    assert_says(&stderr(&output), &[&tried, hint]);
+}
+
+/// Nothing can be run in an image that is made from nothing.
+#[test]
+fn five_when_an_image_cannot_be_built() {
+    const MANIFEST: &str = r#"
+name = "unbuildable"
+driver = "openssh"
+[container]
+image = "openssh-old"
+suites = ["nothing"]
+bases = { nothing = "scratch" }
+"#;
+    let is_here = Command::new("docker").arg("version").output();
+    if !is_here.is_ok_and(|output| output.status.success()) {
+        let required = Required::from_env().expect("a list of parts");
+        assert!(!required.has(Part::Containers), "an engine must be here");
+        return eprintln!("SKIPPED: docker(1) cannot reach an engine");
+    }
+    let stage = Stage::with("passes", PASSES);
+    let (scenarios, manifest) = (stage.path("scenarios"), stage.path("unbuildable.toml"));
+    fs::write(&manifest, MANIFEST).expect("writable");
+    let args = [
+        "run",
+        "--scenarios",
+        &scenarios,
+        "--peer-manifest",
+        &manifest,
+    ];
+    let args = [&args[..], &["--peer", "unbuildable-nothing"]].concat();
+    for (more, code) in [(&["--require", "containers"][..], 5), (&[], 4)] {
+        let mut run = stage.prepared(&[&args[..], more].concat());
+        let run = match std::env::var_os("DOCKER_HOST") {
+            Some(host) => run.env("DOCKER_HOST", host),
+            None => run.env_remove("DOCKER_HOST"),
+        };
+        let output = run.output().expect("our own program starts");
+        assert_code(&output, code);
+        let says = [
+            "unbuildable-nothing",
+            "cannot build sshdrill-openssh-old:nothing-",
+            "docker build --build-arg SUITE=nothing --build-arg BASE=scratch docker/openssh-old",
+        ];
+        assert_says(&stderr(&output), &says);
+    }
 }
 
 /// Without an engine the run says which peers it would have looked for, and only then.

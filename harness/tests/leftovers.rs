@@ -1,8 +1,10 @@
-//! A run that is stopped by a signal still writes its reports and leaves nothing behind.
+//! However a run ends, it leaves nothing behind; one that is stopped by a signal still writes its
+//! reports.
 //!
 //! What is not on this machine is skipped loudly, or fails if `SSHDRILL_REQUIRE` names it.
 
 use std::fs;
+use std::panic;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use sshdrill::peer::catalogue::{Part, Required};
+use sshdrill::peer::container::{Engine, Image, leaving_none};
 use tempfile::TempDir;
 
 /// Longer than a start of containers on a busy machine.
@@ -95,6 +98,7 @@ impl Run {
         assert!(junit.contains("the run was stopped"), "{junit}");
         assert!(self.read("out.json").contains("made-up/long"));
         assert!(self.said().contains("1 not run"), "{}", self.said());
+        assert!(self.said().contains("stopping: "), "{}", self.said());
         assert!(!self.said().contains("FAIL"), "{}", self.said());
     }
 
@@ -128,17 +132,8 @@ impl Run {
             .collect()
     }
 
-    /// The ids of this run's containers, by their labels.
     fn containers(&self) -> Vec<String> {
-        const FORMAT: &str = r#"{{.ID}} {{.Label "sshdrill"}}"#;
-        let args = ["ps", "-a", "--filter", "label=sshdrill", "--format", FORMAT];
-        let all = printed("docker", &args).expect("the engine answered before");
-        let label = format!("{}-", self.child.id());
-        all.lines()
-            .filter_map(|line| line.split_once(' '))
-            .filter(|(_, run)| run.starts_with(&label))
-            .map(|(id, _)| id.to_owned())
-            .collect()
+        containers_of(self.child.id())
     }
 }
 
@@ -176,6 +171,19 @@ fn printed(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(text)
+}
+
+/// The ids of the containers of a process, by their labels.
+fn containers_of(process: u32) -> Vec<String> {
+    const FORMAT: &str = r#"{{.ID}} {{.Label "sshdrill"}}"#;
+    let args = ["ps", "-a", "--filter", "label=sshdrill", "--format", FORMAT];
+    let all = printed("docker", &args).expect("the engine answered before");
+    let label = format!("{process}-");
+    all.lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, run)| run.starts_with(&label))
+        .map(|(id, _)| id.to_owned())
+        .collect()
 }
 
 #[test]
@@ -237,4 +245,26 @@ fn no_container_is_left() {
         assert!(start.elapsed() < GONE_MAX, "left: {left:?}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Also one that nobody drops, as a panic of ours may leave it.
+#[test]
+fn no_container_is_left_after_a_panic() {
+    if printed("docker", &["version"]).is_none() {
+        return skip(Part::Containers, "docker(1) cannot reach an engine");
+    }
+    let run = || {
+        let engine = Engine::connect().expect("it answered before");
+        let image = Image::new("openssh", "bookworm", None).expect("there is such a folder");
+        let built = Image::build_all(&engine, std::slice::from_ref(&image), &|_| {});
+        assert!(built.iter().all(Result::is_ok), "{built:?}");
+        let container = engine.start(image.name_and_tag(), &[]);
+        std::mem::forget(container.expect("it starts"));
+        assert_eq!(containers_of(std::process::id()).len(), 1);
+        panic!("out of cheese");
+    };
+    let panicked = panic::catch_unwind(|| leaving_none(run));
+    let words = panicked.expect_err("it is not swallowed");
+    assert_eq!(words.downcast_ref(), Some(&"out of cheese"));
+    assert_eq!(containers_of(std::process::id()), Vec::<String>::new());
 }

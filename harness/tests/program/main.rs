@@ -1,0 +1,5 @@
+//! The program from outside. Nothing here needs OpenSSH, and but for what says so, no containers.
+
+mod commands;
+mod exit_codes;
+mod stage;

@@ -25,7 +25,7 @@ use sshdrill::report::record::gather::Gather;
 use sshdrill::requirement::Catalogue;
 use sshdrill::run::event::{Case, Event};
 use sshdrill::run::expect::Expectations;
-use sshdrill::run::plan::{Plan, Terms, plan};
+use sshdrill::run::plan::{Again, Plan, Terms, plan};
 use sshdrill::run::play::{Cast, play};
 use sshdrill::run::selection::Selection;
 use sshdrill::scenario::load_dir;
@@ -116,8 +116,7 @@ fn planned(catalogue: &Catalogue, peers: &Cast) -> Plan {
     let scenarios = scenarios.unwrap_or_else(|errors| panic!("{errors}"));
     let terms = Terms {
         seed: SEED,
-        live: None,
-        rerun_args: Vec::new(),
+        again: Again::default(),
     };
     plan(&scenarios, &infos(peers), &Selection::default(), &terms)
 }

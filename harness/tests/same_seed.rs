@@ -9,7 +9,7 @@ use sshdrill::peer::Peer;
 use sshdrill::peer::minissh::Minissh;
 use sshdrill::requirement::Catalogue;
 use sshdrill::run::event::SCRIPTED;
-use sshdrill::run::plan::{Plan, Terms, plan};
+use sshdrill::run::plan::{Again, Plan, Terms, plan};
 use sshdrill::run::play::{Cast, play};
 use sshdrill::run::replay::replay;
 use sshdrill::run::selection::Selection;
@@ -37,8 +37,7 @@ fn planned(peers: &Cast, seed: u64) -> Plan {
         .collect();
     let terms = Terms {
         seed,
-        live: None,
-        rerun_args: Vec::new(),
+        again: Again::default(),
     };
     let mut plan = plan(&scenarios, &infos, &Selection::default(), &terms);
     plan.keep_only(|case| {

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -226,6 +227,27 @@ fn a_peer_that_speaks_none_of_our_ciphers_is_left_out_with_what_it_lacks() {
     );
 }
 
+/// Also of one that is named without a folder.
+#[test]
+fn commands_find_what_is_beside_their_manifest() {
+    let (folder, _) = manifest(&SERVES.replace("$MINISSH serve", "\"$DRILL_MANIFEST_DIR/serve\""));
+    let beside = format!("#!/bin/sh\nexec '{}' serve \"$@\"\n", minissh().display());
+    fs::write(folder.path().join("serve"), beside).expect("writable");
+    let executable = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(folder.path().join("serve"), executable).expect("ours");
+    let args = [
+        "run",
+        "kex/handshake",
+        "--peer-manifest",
+        "mine.toml",
+        "--peer",
+        "mine",
+    ];
+    let mut run = prepared(&folder, &args);
+    let output = run.current_dir(folder.path()).output();
+    assert_code(&output.expect("our own program starts"), 0);
+}
+
 #[test]
 fn a_port_that_is_taken_is_said_in_the_words_of_the_server() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -302,7 +324,6 @@ fn free_port() -> u16 {
 
 /// Keys must not be readable by others, and a checkout does not know.
 fn own_copy(folder: &TempDir, name: &str) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
     let copy = folder.path().join(name);
     fs::copy(fixture(name), &copy).expect("writable");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).expect("ours");

@@ -19,7 +19,7 @@ use crate::run::event::{Event, Pairing};
 use crate::run::executor::{Options, Order, Play, Tries, execute};
 use crate::run::interrupt::Interrupt;
 use crate::run::panics;
-use crate::run::plan::{Plan, Terms, plan};
+use crate::run::plan::{Again, Plan, Terms, plan};
 use crate::run::play::{Cast, play};
 use crate::run::selection::Selection;
 use crate::scenario::Scenario;
@@ -90,8 +90,7 @@ impl<'a> Builds<'a> {
             scenarios,
             terms: Terms {
                 seed: args.seed.unwrap_or(1),
-                live: None,
-                rerun_args: Vec::new(),
+                again: Again::default(),
             },
             interrupt,
             seen: BTreeMap::new(),

@@ -8,7 +8,7 @@ use super::{Exit, Stop, prepare};
 use crate::peer::PeerInfo;
 use crate::peer::catalogue::Roster;
 use crate::requirement::Catalogue;
-use crate::run::plan::{Plan, Terms, plan};
+use crate::run::plan::{Again, Plan, Terms, plan};
 use crate::run::selection::Selection;
 use crate::run::{MINISSH, SCRIPTED};
 use crate::scenario::{Need, Scenario, StepKind};
@@ -73,8 +73,7 @@ fn explained(scenario: &Scenario, catalogue: &Catalogue) -> String {
 fn peers(scenario: &Arc<Scenario>, peers: &[PeerInfo]) -> String {
     let terms = Terms {
         seed: 0,
-        live: None,
-        rerun_args: Vec::new(),
+        again: Again::default(),
     };
     let Plan {
         cases, left_out, ..

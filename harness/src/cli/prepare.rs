@@ -19,7 +19,7 @@ use crate::requirement::Catalogue;
 use crate::run::event::{Event, LeftOut};
 use crate::run::expect::Expectations;
 use crate::run::pair::answers;
-use crate::run::plan::{Plan, Terms, plan};
+use crate::run::plan::{Again, Plan, Terms, plan};
 use crate::run::play::Cast;
 use crate::run::selection::{Filter, Selection};
 use crate::run::{MINISSH, SCRIPTED};
@@ -76,8 +76,11 @@ impl Request {
         };
         let terms = Terms {
             seed: args.seed.unwrap_or_else(new_seed),
-            live: args.live.clone(),
-            rerun_args: rerun_args(args),
+            again: Again {
+                program: program(),
+                live: args.live.clone(),
+                args: rerun_args(args),
+            },
         };
         let request = Self {
             catalogue,
@@ -276,6 +279,15 @@ fn roster(args: &RunArgs) -> Result<Roster, Stop> {
     })
 }
 
+/// How this program was called: by cargo, or by its name.
+fn program() -> String {
+    let by_cargo = std::env::var_os("CARGO").map(|_| "cargo drill".to_owned());
+    let by_name = || std::env::args().next();
+    by_cargo
+        .or_else(by_name)
+        .unwrap_or_else(|| "sshdrill".to_owned())
+}
+
 /// What a case needs on its command line beside its own name to run again as it ran.
 fn rerun_args(args: &RunArgs) -> Vec<String> {
     let mut words = Vec::new();
@@ -287,6 +299,9 @@ fn rerun_args(args: &RunArgs) -> Vec<String> {
     }
     for folder in &args.openssh_dir {
         words.extend(["--openssh-dir".to_owned(), folder.display().to_string()]);
+    }
+    if let Some(folder) = &args.reports.out {
+        words.extend(["--out".to_owned(), folder.display().to_string()]);
     }
     if args.timeout != TIMEOUT_SECS {
         words.extend(["--timeout".to_owned(), args.timeout.to_string()]);

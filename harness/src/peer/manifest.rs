@@ -177,7 +177,9 @@ impl Manifest {
         };
         let mut manifest: Self = toml::from_str(text).map_err(|e| error(e.to_string()))?;
         manifest.check().map_err(error)?;
-        let folder = path.parent().unwrap_or(Path::new("."));
+        // A bare name has an empty one, which is nowhere.
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
         manifest.folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         Ok(manifest)
     }

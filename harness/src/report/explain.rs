@@ -64,6 +64,10 @@ pub fn brief(record: &Record, case: &Case) -> String {
         item(&mut text, "step", &failure.step);
         item(&mut text, "actual", &failure.actual);
     }
+    let scenario = record.scenario_of(case);
+    if let Some((scenario, id)) = scenario.and_then(|it| Some((it, it.cites.first()?))) {
+        item(&mut text, "clause", &clause(record, id, scenario.level));
+    }
     footer(&mut text, case);
     text
 }
@@ -103,15 +107,21 @@ fn packets(text: &mut String, case: &Case) {
         SCRIPTED => "the scripted endpoint",
         id => id,
     };
-    let heading = format!("packets, as {witness} saw them");
-    let _ = writeln!(text, "      {}", heading.dimmed());
     let until = shown
         .len()
         .min(decided.unwrap_or(shown.len()) + PACKETS_AFTER);
     let from = until.saturating_sub(PACKETS_MAX);
+    let lines = shown.iter().map(ToString::to_string);
+    let lines: Vec<String> = lines.take(until).skip(from).collect();
+    let whole = match case.files {
+        Some(_) if lines.iter().any(|line| cut(line) != *line) => "; packets.txt has them whole",
+        _ => "",
+    };
+    let heading = format!("packets, as {witness} saw them{whole}");
+    let _ = writeln!(text, "      {}", heading.dimmed());
     left_out(text, before + from as u64);
-    for (number, packet) in (1..).zip(shown).take(until).skip(from) {
-        let line = cut(&packet.to_string());
+    for (number, line) in (from + 1..).zip(&lines) {
+        let line = cut(line);
         let _ = if *decided == Some(number) {
             writeln!(text, "    ▶ {}", line.bold())
         } else {

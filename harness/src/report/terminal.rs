@@ -136,7 +136,7 @@ impl Terminal {
     /// In full, unless so many were that more would not help.
     fn explain(&mut self, record: &Record, case: &Case) -> String {
         self.told += 1;
-        let in_short = "(from here on in short; --html has all in full)";
+        let in_short = "(from here on in short; --markdown and --html have all in full)";
         match self.told.cmp(&(TOLD_MAX + 1)) {
             Ordering::Less => explain::render(record, case),
             Ordering::Equal => format!("{in_short}\n\n{}", explain::brief(record, case)),

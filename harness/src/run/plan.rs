@@ -36,10 +36,30 @@ pub struct Plan {
 pub struct Terms {
     /// The seed of the whole run.
     pub seed: u64,
+    /// How a case is run again.
+    pub again: Again,
+}
+
+/// What is typed to run a case again, beside its name, pairing and seed.
+#[derive(Debug, Clone)]
+pub struct Again {
+    /// The words that begin this program.
+    pub program: String,
     /// The words of the command that runs cases with a peer that only that command knows.
     pub live: Option<Vec<String>>,
-    /// Arguments that a case needs to run again as it ran, beside its name, pairing and seed.
-    pub rerun_args: Vec<String>,
+    /// Further arguments that it needs to run as it ran.
+    pub args: Vec<String>,
+}
+
+impl Default for Again {
+    /// In a checkout, with nothing but what is usual.
+    fn default() -> Self {
+        Self {
+            program: "cargo drill".to_owned(),
+            live: None,
+            args: Vec::new(),
+        }
+    }
 }
 
 /// Multiplies scenarios with peers and keeps what is selected.
@@ -287,8 +307,8 @@ fn case_seed(run_seed: u64, scenario: &str, pairing: &Pairing) -> u64 {
 
 /// The command line that runs one case again, in ASCII so that it survives any paste.
 fn rerun(scenario: &str, pairing: &Pairing, terms: &Terms) -> String {
-    let mut command = "cargo drill".to_owned();
-    match &terms.live {
+    let mut command = terms.again.program.clone();
+    match &terms.again.live {
         Some(words) => {
             for word in words {
                 command.push(' ');
@@ -302,7 +322,7 @@ fn rerun(scenario: &str, pairing: &Pairing, terms: &Terms) -> String {
         }
     }
     let _ = write!(command, " --seed {:#x}", terms.seed);
-    for arg in &terms.rerun_args {
+    for arg in &terms.again.args {
         command.push(' ');
         command.push_str(&shell_quoted(arg));
     }

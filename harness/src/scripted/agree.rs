@@ -59,13 +59,29 @@ impl Endpoint<'_> {
         let hash = self.finish_exchange(&secret).hash;
         let verify = |hash: &[u8; 32]| host_key.verify(hash, reply.bytes("signature"));
         verify(&hash).map_err(|fault| {
-            let plain = Exchange::with_plain_secret(&self.hashed(), &secret);
-            let why = match verify(&plain.hash) {
-                Ok(()) => ": it is over the 32 bytes of the shared secret and not over its mpint",
-                Err(_) => "",
-            };
-            format!("an ECDH_REPLY whose signature of the exchange hash {fault}{why}")
+            let mistake = self.mistake(&secret, |hash| verify(hash).is_ok());
+            let mistake = mistake.map_or_else(String::new, |it| format!(": it is over {it}"));
+            format!("an ECDH_REPLY whose signature of the exchange hash {fault}{mistake}")
         })
+    }
+
+    /// What the server hashed wrong, if it is a mistake that has a name.
+    fn mistake(
+        &self,
+        secret: &SharedSecret,
+        is_over: impl Fn(&[u8; 32]) -> bool,
+    ) -> Option<&'static str> {
+        if is_over(&Exchange::with_plain_secret(&self.hashed(), secret).hash) {
+            return Some("the 32 bytes of the shared secret and not over its mpint");
+        }
+        let guessed = self.guessed.as_ref()?;
+        let their_share = self.theirs.share.as_deref()?;
+        let secret = guessed.agree(their_share).ok()?;
+        let mut hashed = self.hashed();
+        let [.., client_share, _] = &mut hashed;
+        *client_share = guessed.share();
+        is_over(&Exchange::new(&hashed, &secret).hash)
+            .then_some("the share that was guessed wrong, which is to be passed over")
     }
 
     /// Hashes what was said and keeps the result.

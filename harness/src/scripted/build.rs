@@ -164,7 +164,7 @@ impl Endpoint<'_> {
             Stop::subject("a share that no key makes a usable secret with".to_owned())
         })?;
         let share = key.share().to_vec();
-        self.ephemeral = Some(key);
+        self.guessed = self.ephemeral.replace(key);
         Ok(Value::Bytes(share))
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) ours: Said,
     pub(super) theirs: Said,
     pub(super) ephemeral: Option<EphemeralKey>,
+    /// That of a share of ours in whose place another came: a guess that was wrong.
+    pub(super) guessed: Option<EphemeralKey>,
     pub(super) exchange: Option<Exchange>,
     /// How many key exchanges after the first they began, and we did not at the same time.
     pub(super) begun_by_them: u64,
@@ -123,6 +125,7 @@ impl<'a> Endpoint<'a> {
             ours: Said::default(),
             theirs: Said::default(),
             ephemeral: None,
+            guessed: None,
             exchange: None,
             begun_by_them: 0,
             session_id: None,
@@ -300,6 +303,7 @@ impl<'a> Endpoint<'a> {
             self.theirs.begin_round();
             self.exchange = None;
             self.ephemeral = None;
+            self.guessed = None;
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use minissh::crypto::SigningKey;
+use minissh::crypto::{EphemeralKey, SigningKey};
 use minissh::trace::Direction;
 
-use super::exchange::{Exchange, SecretForm, grind};
+use super::exchange::{Exchange, Hashed, SecretForm, grind};
 use super::message::Message;
 use super::*;
 use crate::requirement::Catalogue;
@@ -572,20 +572,59 @@ fn a_subject_that_swallows_the_fault_fails() {
 fn a_secret_hashed_as_a_string_is_called_by_its_name() {
     let setup = setup();
     let (stream, _theirs) = sockets();
-    let link = Link::new(Box::new(stream), Side::Client, Arc::clone(&setup.clock));
-    let mut endpoint = Endpoint::new(Role::Client, &setup, link);
+    let mut endpoint = client(&setup, stream);
     endpoint.say("ecdh-init").expect("the socket is open");
     let our_share = endpoint.ours.share.clone().expect("it was sent");
     let key = grind(SecretForm::HighBit, &our_share, &mut endpoint.rng).expect("every second");
     let secret = key.agree(&our_share).expect("a good share");
 
+    let reply = reply_over(&mut endpoint, &key, |hashed| {
+        Exchange::with_plain_secret(hashed, &secret).hash
+    });
+    insta::assert_snapshot!(
+        endpoint.on_ecdh_reply(&reply).expect_err("it is wrong"),
+        @"an ECDH_REPLY whose signature of the exchange hash does not verify: it is over the 32 bytes of the shared secret and not over its mpint"
+    );
+}
+
+/// A server that does not pass it over looks as if it could not sign.
+#[test]
+fn a_guess_that_was_used_is_called_by_its_name() {
+    let setup = setup();
+    let (stream, _theirs) = sockets();
+    let mut endpoint = client(&setup, stream);
+    endpoint.say("ecdh-init").expect("the socket is open");
+    let guess = endpoint.ours.share.clone().expect("it was sent");
+    endpoint.say("ecdh-init").expect("the socket is open");
+    let key = grind(SecretForm::Any, &guess, &mut endpoint.rng).expect("the first");
+    let secret = key.agree(&guess).expect("a good share");
+
+    let reply = reply_over(&mut endpoint, &key, |hashed| {
+        let mut hashed = *hashed;
+        hashed[5] = &guess;
+        Exchange::new(&hashed, &secret).hash
+    });
+    insta::assert_snapshot!(endpoint.on_ecdh_reply(&reply).expect_err("it is wrong"));
+}
+
+fn client(setup: &Setup, stream: TcpStream) -> Endpoint<'_> {
+    let link = Link::new(Box::new(stream), Side::Client, Arc::clone(&setup.clock));
+    Endpoint::new(Role::Client, setup, link)
+}
+
+/// The reply of a server with this ephemeral key, which signs the hash that it makes of what was said.
+fn reply_over(
+    endpoint: &mut Endpoint<'_>,
+    key: &EphemeralKey,
+    hash: impl FnOnce(&Hashed<'_>) -> [u8; 32],
+) -> Message {
+    let host_key = &endpoint.setup.host_key;
     endpoint.theirs.share = Some(key.share().to_vec());
-    endpoint.theirs.host_key = setup.host_key.public_key().to_blob();
-    let hash = Exchange::with_plain_secret(&endpoint.hashed(), &secret).hash;
+    endpoint.theirs.host_key = host_key.public_key().to_blob();
     let bytes = [
         endpoint.theirs.host_key.clone(),
         key.share().to_vec(),
-        setup.host_key.sign(&hash),
+        host_key.sign(&hash(&endpoint.hashed())),
     ];
     let mut reply = Message::new(Verb::named("ecdh-reply").expect("in the table"));
     reply.fields = reply
@@ -594,9 +633,5 @@ fn a_secret_hashed_as_a_string_is_called_by_its_name() {
         .iter()
         .zip(bytes.map(Value::Bytes))
         .collect();
-
-    insta::assert_snapshot!(
-        endpoint.on_ecdh_reply(&reply).expect_err("it is wrong"),
-        @"an ECDH_REPLY whose signature of the exchange hash does not verify: it is over the 32 bytes of the shared secret and not over its mpint"
-    );
+    reply
 }

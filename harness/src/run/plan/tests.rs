@@ -47,8 +47,7 @@ fn peers() -> Vec<PeerInfo> {
 fn planned(selection: &Selection) -> Plan {
     let terms = Terms {
         seed: 0x2a,
-        live: None,
-        rerun_args: Vec::new(),
+        again: Again::default(),
     };
     plan(&scenarios(), &peers(), selection, &terms)
 }
@@ -125,8 +124,10 @@ fn seeds_differ_between_cases_and_between_runs() {
 fn arguments_with_spaces_are_quoted_for_a_shell() {
     let terms = Terms {
         seed: 1,
-        live: None,
-        rerun_args: vec!["--scenarios".into(), "it's here".into()],
+        again: Again {
+            args: vec!["--scenarios".into(), "it's here".into()],
+            ..Again::default()
+        },
     };
     let plan = plan(&scenarios(), &peers(), &Selection::default(), &terms);
     assert!(plan.cases[0].rerun.ends_with(r"--scenarios 'it'\''s here'"));

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use crate::mutant::{Mutant, Plays, Wrong};
 use crate::peer::Peer;
-use crate::run::SCRIPTED;
+use crate::peer::minissh::Minissh;
 use crate::run::event::{Case, Pairing};
 use crate::run::play::{Cast, play};
-use crate::scenario::{Scenario, Step, StepKind, Subject};
+use crate::run::{MINISSH, SCRIPTED};
+use crate::scenario::{Act, ExpectedEnd, Scenario, Step, StepKind, Subject};
 use crate::verdict::{Outcome, Verdict};
 
 /// How long a case may take on a mutant, beside its pauses and its waits for what need not come.
@@ -107,23 +108,39 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Every scenario of the wire with each role of its subject.
+/// Every scenario of the wire with each role of its subject, and of the pairs those in which one side
+/// has to refuse the other.
 #[must_use]
 pub fn trials(scenarios: &[Arc<Scenario>]) -> Vec<Trial> {
     let of = |scenario: &Arc<Scenario>| {
-        let roles: &[bool] = match scenario.subject {
-            Subject::Server => &[true],
-            Subject::Client => &[false],
-            Subject::Either => &[true, false],
-            Subject::Pair => &[],
-        };
         let scenario = Arc::clone(scenario);
-        roles.iter().map(move |serves| Trial {
+        let roles = roles(&scenario).iter();
+        roles.map(move |serves| Trial {
             scenario: Arc::clone(&scenario),
             subject_serves: *serves,
         })
     };
     scenarios.iter().flat_map(of).collect()
+}
+
+/// Whether the subject serves, for each of its roles.
+fn roles(scenario: &Scenario) -> &'static [bool] {
+    match scenario.subject {
+        Subject::Server => &[true],
+        Subject::Client => &[false],
+        Subject::Either => &[true, false],
+        Subject::Pair => {
+            let mut ends = scenario.steps.iter().filter_map(|step| match &step.kind {
+                StepKind::Act(Act::ExpectEnd(end)) => Some(end),
+                _ => None,
+            });
+            match ends.next() {
+                Some(ExpectedEnd::RefusedHostKey) => &[false],
+                Some(ExpectedEnd::AuthFailed) => &[true],
+                None => &[],
+            }
+        }
+    }
 }
 
 /// Runs the trials.
@@ -225,25 +242,22 @@ fn pairs_of_museum(trials: &[Trial], noticed: &BTreeSet<(usize, usize)>) -> Vec<
 fn attempt(trial: &Trial, wrong: Option<Wrong>, patience: Duration) -> Outcome {
     let mutant = Mutant::new(wrong);
     let id = mutant.info().id.clone();
-    let pairing = if trial.subject_serves {
-        Pairing {
-            client: SCRIPTED.to_owned(),
-            server: id,
-        }
-    } else {
-        Pairing {
-            client: id,
-            server: SCRIPTED.to_owned(),
-        }
+    let is_pair = trial.scenario.subject == Subject::Pair;
+    let other = if is_pair { MINISSH } else { SCRIPTED }.to_owned();
+    let (client, server) = match trial.subject_serves {
+        true => (other, id),
+        false => (id, other),
     };
+    let pairing = Pairing { client, server };
     let case = Case {
         scenario: Arc::clone(&trial.scenario),
         pairing,
         seed: 1,
         rerun: String::new(),
     };
-    let patience = patience + pauses(&trial.scenario);
-    play(&case, &Cast::new(vec![Arc::new(mutant)]), patience)
+    let patience = patience + pauses(&trial.scenario) + rounds(&trial.scenario);
+    let peers: Vec<Arc<dyn Peer>> = vec![Arc::new(mutant), Arc::new(Minissh::default())];
+    play(&case, &Cast::new(peers), patience)
 }
 
 /// How long nothing need come.
@@ -254,6 +268,20 @@ fn pauses(scenario: &Scenario) -> Duration {
         _ => Duration::ZERO,
     };
     scenario.steps.iter().map(lasts).sum()
+}
+
+/// How long its rounds may take beside other cases: without it, many of them would be noticed for
+/// their length alone.
+fn rounds(scenario: &Scenario) -> Duration {
+    const ROUND: Duration = Duration::from_millis(15);
+    const ROUNDS_MAX: u32 = 1000;
+
+    let times = scenario.steps.iter().filter_map(|step| match step.kind {
+        StepKind::Repeat(times) => Some(times),
+        _ => None,
+    });
+    let rounds = u32::try_from(times.sum::<u64>()).unwrap_or(ROUNDS_MAX);
+    ROUND * rounds.min(ROUNDS_MAX)
 }
 
 /// Whether the scenario found something, be it only a MAY that is noted.

@@ -172,7 +172,7 @@ impl<'a> Builds<'a> {
             order: Order::Planned,
             fail_fast: false,
             deadline: Duration::from_secs(self.args.timeout),
-            one_at_a_time: BTreeSet::new(),
+            at_a_time: BTreeMap::new(),
             long: BTreeSet::new(),
             interrupt: self.interrupt.clone(),
         };

@@ -1,6 +1,6 @@
 //! `sshdrill run`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -130,7 +130,7 @@ fn conduct(
         },
         fail_fast: args.fail_fast,
         deadline: Duration::from_secs(args.timeout),
-        one_at_a_time: one_at_a_time(&cast),
+        at_a_time: at_a_time(&cast),
         long: long(&plan, &known, &peers),
         interrupt: interrupt.clone(),
     };
@@ -158,12 +158,9 @@ fn long(plan: &Plan, known: &Expectations, peers: &[PeerInfo]) -> BTreeSet<usize
         .collect()
 }
 
-fn one_at_a_time(cast: &Cast) -> BTreeSet<String> {
-    let peers = cast
-        .peers()
-        .iter()
-        .filter(|peer| peer.takes_one_case_at_a_time());
-    peers.map(|peer| peer.info().id.clone()).collect()
+fn at_a_time(cast: &Cast) -> BTreeMap<String, NonZeroUsize> {
+    let limit = |peer: &Arc<dyn Peer>| Some((peer.info().id.clone(), peer.cases_at_a_time()?));
+    cast.peers().iter().filter_map(limit).collect()
 }
 
 /// Passes everything on to the reports until the run is over.

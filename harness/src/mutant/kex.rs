@@ -36,6 +36,8 @@ enum Stage {
     reason = "independent facts, not a state"
 )]
 pub(super) struct Kex {
+    /// As a client: the server's key is another one than it knows.
+    pub(super) refused_host_key: bool,
     stage: Stage,
     ours: Vec<u8>,
     theirs: Vec<u8>,
@@ -482,11 +484,11 @@ impl Machine {
         let hash = self.hash(&host_key, key.share(), &theirs, &secret);
         let again = self.kex.finished > 0 && self.is(Wrong::SkipsProofAtRekey);
         if !self.is(Wrong::TakesAnyHostKey) && !again {
-            let known = self.secrets.host_key.public_key();
             let offered = PublicKey::from_blob(&host_key).map_err(|_| Malformed)?;
             let proven =
                 offered.verify(&hash, &signature).is_ok() || self.is(Wrong::TakesAnySignature);
-            if offered != known || !proven {
+            self.kex.refused_host_key = self.secrets.known_host.as_ref() != Some(&offered);
+            if self.kex.refused_host_key || !proven {
                 self.end(3);
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use minissh::crypto::{Rng, SigningKey, from_seed};
+use minissh::crypto::{PublicKey, Rng, SigningKey, from_seed};
 use minissh::wire::{Reader, Writer};
 
 use super::channels::Channels;
@@ -16,6 +16,8 @@ use crate::peer::{ExecOutcome, RekeyLimit};
 #[derive(Clone)]
 pub(super) struct Secrets {
     pub(super) host_key: SigningKey,
+    /// As a client: the server's key, if it knows one.
+    pub(super) known_host: Option<PublicKey>,
     pub(super) user_key: SigningKey,
     pub(super) user: String,
     pub(super) password: String,

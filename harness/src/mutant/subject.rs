@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::machine::{Machine, Secrets};
 use super::wrong::{Plays, Wrong};
 use crate::peer::{
-    Broken, Capabilities, ClientEnd, ClientJob, ClientRecord, ExecOutcome, NotDone, Origin, Peer,
+    Broken, Capabilities, ClientEnd, ClientJob, ClientRecord, KnownHost, NotDone, Origin, Peer,
     PeerInfo, Reach, RunningServer, ServerRecord, ServerSetup, keys,
 };
 
@@ -46,9 +46,15 @@ impl Mutant {
         Self { info, wrong }
     }
 
-    fn machine(&self, is_server: bool, seed: u64) -> Machine {
+    fn machine(&self, is_server: bool, known_host: KnownHost, seed: u64) -> Machine {
+        let known_host = match known_host {
+            KnownHost::Right => Some(keys::HOST),
+            KnownHost::Other => Some(keys::OTHER_HOST),
+            KnownHost::Unknown => None,
+        };
         let secrets = Secrets {
             host_key: keys::signing_key(keys::HOST),
+            known_host: known_host.map(|key| keys::signing_key(key).public_key()),
             user_key: keys::signing_key(keys::USER),
             user: keys::LOGIN.to_owned(),
             password: keys::PASSWORD.to_owned(),
@@ -66,13 +72,13 @@ impl Peer for Mutant {
         let broken = |error| Broken::while_doing("cannot listen for a mutant", error);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(broken)?;
         let addr = listener.local_addr().map_err(broken)?;
-        let mut machine = self.machine(true, setup.seed);
+        let mut machine = self.machine(true, KnownHost::Right, setup.seed);
         machine.rekey = setup.rekey;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             if let Ok((stream, _)) = listener.accept() {
-                let _ = drive(machine, &stream, &stopped);
+                drive(&mut machine, &stream, &stopped);
             }
         });
         Ok(Box::new(Server {
@@ -85,13 +91,16 @@ impl Peer for Mutant {
     fn connect(&self, job: &ClientJob) -> Result<ClientRecord, NotDone> {
         let stream = TcpStream::connect((job.host.as_str(), job.port))
             .map_err(|error| Broken::while_doing("cannot connect a mutant", error))?;
-        let mut machine = self.machine(false, job.seed);
+        let mut machine = self.machine(false, job.known_host, job.seed);
         machine.rekey = job.rekey;
         let stdin = job.execs.first().and_then(|exec| exec.stdin.clone());
         machine.stdin = stdin.unwrap_or_default();
-        let report = drive(machine, &stream, &AtomicBool::new(false));
+        drive(&mut machine, &stream, &AtomicBool::new(false));
         Ok(ClientRecord {
-            end: ClientEnd::Done(vec![report]),
+            end: match machine.kex.refused_host_key {
+                true => ClientEnd::RefusedHostKey,
+                false => ClientEnd::Done(vec![machine.report]),
+            },
             logs: Vec::new(),
             trace: Vec::new(),
             captures: Vec::new(),
@@ -103,8 +112,8 @@ impl Peer for Mutant {
     }
 }
 
-/// Carries bytes until one side ends the connection. What a client has to report.
-fn drive(mut machine: Machine, stream: &TcpStream, stop: &AtomicBool) -> ExecOutcome {
+/// Carries bytes until one side ends the connection.
+fn drive(machine: &mut Machine, stream: &TcpStream, stop: &AtomicBool) {
     let began = Instant::now();
     let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(TICK));
@@ -125,7 +134,6 @@ fn drive(mut machine: Machine, stream: &TcpStream, stop: &AtomicBool) -> ExecOut
         machine.tick();
     }
     let _ = stream.shutdown(Shutdown::Both);
-    machine.report
 }
 
 /// A mutant that serves one connection.

@@ -2,6 +2,7 @@
 //! itself. What they are is learned from their first connection.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use minissh::crypto::SigningKey;
@@ -149,8 +150,8 @@ impl Peer for LiveServer {
     }
 
     // It may be somebody's only one.
-    fn takes_one_case_at_a_time(&self) -> bool {
-        true
+    fn cases_at_a_time(&self) -> Option<NonZeroUsize> {
+        Some(NonZeroUsize::MIN)
     }
 }
 
@@ -270,7 +271,7 @@ impl Peer for LuredClient {
         Reach::At(self.addr)
     }
 
-    fn takes_one_case_at_a_time(&self) -> bool {
-        true
+    fn cases_at_a_time(&self) -> Option<NonZeroUsize> {
+        Some(NonZeroUsize::MIN)
     }
 }

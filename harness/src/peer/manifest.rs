@@ -2,6 +2,7 @@
 //! its commands keep is written down in `harness/PEERS.md`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -96,6 +97,8 @@ pub struct ServerPart {
     /// Whether it gives sessions a shell, a terminal, variables and signals.
     #[serde(default)]
     pub session_requests: bool,
+    /// In how many cases it can take part at once, if not in any number.
+    pub cases_at_a_time: Option<NonZeroUsize>,
     /// Whether it offers strict key exchange; asked of it when not said.
     pub strict_kex: Option<bool>,
     /// Whom it can let in.
@@ -315,7 +318,7 @@ mod tests {
           |
         4 | strat = "x"
           | ^^^^^
-        unknown field `strat`, expected one of `start`, `password`, `one-session`, `session-requests`, `strict-kex`, `user`
+        unknown field `strat`, expected one of `start`, `password`, `one-session`, `session-requests`, `cases-at-a-time`, `strict-kex`, `user`
         "#);
     }
 

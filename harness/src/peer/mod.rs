@@ -22,6 +22,7 @@ mod tap;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -363,8 +364,9 @@ pub trait Peer: Send + Sync {
     /// listen for it.
     fn reach(&self) -> Reach;
 
-    /// Whether it must not take part in two cases at once, such as when it has one log for all.
-    fn takes_one_case_at_a_time(&self) -> bool {
-        false
+    /// In how many cases it can take part at once, if not in any number: in one, such as when it has
+    /// one log for all, or in as many as it lets connections wait for a login.
+    fn cases_at_a_time(&self) -> Option<NonZeroUsize> {
+        None
     }
 }

@@ -4,7 +4,7 @@
 //! `broken` and its thread is left behind. Knows nothing of what a case does; see
 //! [`super::play`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// How long one case may take.
     pub deadline: Duration,
-    /// Ids of the peers that can take part in one case at a time only.
-    pub one_at_a_time: BTreeSet<String>,
+    /// In how many cases a peer can take part at a time, by the ids of those that have a limit.
+    pub at_a_time: BTreeMap<String, NonZeroUsize>,
     /// Places in the plan of the cases that take long. Unless shuffled they begin first, lest
     /// everybody waits for one of them at the end.
     pub long: BTreeSet<usize>,

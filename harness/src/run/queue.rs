@@ -1,10 +1,11 @@
 //! Which case runs next, and what the runs of one case amount to.
 //!
-//! A peer that takes one case at a time is a lane that only one worker can be in. The fullest free
-//! lane goes first, since the run is over when the longest of them is; cases that anybody can run
-//! at any time fill the gaps.
+//! A peer that takes so many cases at a time is a lane that no more workers can be in. The fullest
+//! free lane goes first, since the run is over when the longest of them is; cases that anybody can
+//! run at any time fill the gaps.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::event::{Case, Tally};
@@ -28,12 +29,13 @@ pub(super) struct Queue<'a> {
     options: &'a Options,
 }
 
-/// The peers of a case that no other case may use meanwhile.
+/// The peers of a case that cannot take part in any number of others meanwhile.
 type Claims = Vec<String>;
 
 struct State {
     lanes: BTreeMap<Claims, VecDeque<Turn>>,
-    taken: BTreeSet<String>,
+    /// In how many cases such a peer takes part.
+    taken: BTreeMap<String, usize>,
     /// By the cases' places in the plan.
     runs: Vec<Runs>,
     tally: Tally,
@@ -71,7 +73,7 @@ impl<'a> Queue<'a> {
         }
         let state = State {
             lanes,
-            taken: BTreeSet::new(),
+            taken: BTreeMap::new(),
             runs: cases.iter().map(|_| Runs::default()).collect(),
             tally: Tally::default(),
             stopped: false,
@@ -87,7 +89,7 @@ impl<'a> Queue<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next turn none of whose peers is taken; waits for one if need be.
+    /// The next turn all of whose peers are free; waits for one if need be.
     pub(super) fn take(&self) -> Option<Turn> {
         let mut state = self.lock();
         loop {
@@ -95,7 +97,7 @@ impl<'a> Queue<'a> {
             if is_over || state.stopped || self.options.interrupt.is_raised() {
                 return None;
             }
-            if let Some(turn) = state.take() {
+            if let Some(turn) = state.take(&self.options.at_a_time) {
                 return Some(turn);
             }
             state = self
@@ -109,7 +111,9 @@ impl<'a> Queue<'a> {
     pub(super) fn give_back(&self, turn: &Turn) {
         let mut state = self.lock();
         for id in claims(&turn.case, self.options) {
-            state.taken.remove(&id);
+            if let Some(count) = state.taken.get_mut(&id) {
+                *count -= 1;
+            }
         }
         self.freed.notify_all();
     }
@@ -162,15 +166,21 @@ impl<'a> Queue<'a> {
 
 impl State {
     /// From the fullest lane that is free; those that are free always are the last resort.
-    fn take(&mut self) -> Option<Turn> {
-        let taken = &self.taken;
-        let free = self.lanes.iter_mut().filter(|(claims, turns)| {
-            !turns.is_empty() && !claims.iter().any(|id| taken.contains(id))
-        });
+    fn take(&mut self, at_a_time: &BTreeMap<String, NonZeroUsize>) -> Option<Turn> {
+        let is_free = |id: &String| {
+            let limit = at_a_time.get(id).map_or(usize::MAX, |limit| limit.get());
+            self.taken.get(id).is_none_or(|count| *count < limit)
+        };
+        let free = self
+            .lanes
+            .iter_mut()
+            .filter(|(claims, turns)| !turns.is_empty() && claims.iter().all(is_free));
         let (claims, turns) =
             free.max_by_key(|(claims, turns)| (!claims.is_empty(), turns.len()))?;
         let turn = turns.pop_front()?;
-        self.taken.extend(claims.iter().cloned());
+        for id in claims {
+            *self.taken.entry(id.clone()).or_default() += 1;
+        }
         Some(turn)
     }
 
@@ -220,7 +230,7 @@ fn claims(case: &Case, options: &Options) -> Claims {
     let sides = [&case.pairing.client, &case.pairing.server];
     let claimed = sides
         .into_iter()
-        .filter(|id| options.one_at_a_time.contains(*id));
+        .filter(|id| options.at_a_time.contains_key(*id));
     claimed.cloned().collect()
 }
 

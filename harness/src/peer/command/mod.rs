@@ -5,6 +5,7 @@ mod client;
 mod contract;
 mod server;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(super) struct CommandPeer {
     place: Arc<dyn Place>,
     client: Option<client::Client>,
     server: Option<Server>,
+    cases_at_a_time: Option<NonZeroUsize>,
 }
 
 impl CommandPeer {
@@ -60,6 +62,10 @@ impl CommandPeer {
             info,
             client: client.map(|part| client::Client::new(id, manifest, part)),
             server: server.transpose()?,
+            cases_at_a_time: manifest
+                .server
+                .as_ref()
+                .and_then(|part| part.cases_at_a_time),
             place,
         };
         let offered = contract::check(&peer, manifest)?;
@@ -90,6 +96,10 @@ impl Peer for CommandPeer {
 
     fn reach(&self) -> Reach {
         self.place.reach()
+    }
+
+    fn cases_at_a_time(&self) -> Option<NonZeroUsize> {
+        self.cases_at_a_time
     }
 }
 

@@ -22,7 +22,7 @@ fn options() -> Options {
         order: Order::Planned,
         fail_fast: false,
         deadline: fake::LONG,
-        one_at_a_time: BTreeSet::new(),
+        at_a_time: BTreeMap::new(),
         long: BTreeSet::new(),
         interrupt: Interrupt::default(),
     }
@@ -128,20 +128,50 @@ fn a_case_that_hangs_is_left_behind() {
 }
 
 #[test]
-fn a_peer_that_takes_one_at_a_time_gets_one_at_a_time() {
-    static PLAYING: AtomicUsize = AtomicUsize::new(0);
-    let one_at_a_time = BTreeSet::from(["other".to_owned()]);
-    let options = Options {
-        one_at_a_time,
-        ..options()
-    };
-    let (tally, _) = run(&["a/a", "b/b", "c/c", "d/d"], &options, |_, _| {
-        assert_eq!(PLAYING.fetch_add(1, Ordering::SeqCst), 0);
-        thread::sleep(Duration::from_millis(5));
-        PLAYING.fetch_sub(1, Ordering::SeqCst);
-        Outcome::passed()
+fn a_peer_that_takes_so_many_at_a_time_gets_no_more() {
+    for limit in [1, 2] {
+        let playing = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let (count, high) = (Arc::clone(&playing), Arc::clone(&most));
+        let (tally, _) = run(
+            &["a/a", "b/b", "c/c", "d/d"],
+            &limited(limit),
+            move |_, _| {
+                let now = count.fetch_add(1, Ordering::SeqCst) + 1;
+                high.fetch_max(now, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(5));
+                count.fetch_sub(1, Ordering::SeqCst);
+                Outcome::passed()
+            },
+        );
+        assert_eq!(tally.pass, 4);
+        assert!(most.load(Ordering::SeqCst) <= limit);
+    }
+}
+
+/// The same in the queue, where it is not up to the threads who comes first.
+#[test]
+fn so_many_of_a_peer_are_out_and_the_next_comes_when_one_is_back() {
+    let cases = ["a/a", "b/b", "c/c"]
+        .map(|name| Arc::new(fake::case(fake::scenario(name), "minissh", "other")));
+    let options = limited(2);
+    let queue = Queue::new(&cases, &options);
+    let turns = [queue.take(), queue.take()].map(|turn| turn.expect("there are three"));
+    thread::scope(|scope| {
+        let third = scope.spawn(|| queue.take());
+        thread::sleep(Duration::from_millis(20));
+        assert!(!third.is_finished(), "two are out");
+        queue.give_back(&turns[1]);
+        assert!(third.join().expect("it does not panic").is_some());
     });
-    assert_eq!(tally.pass, 4);
+}
+
+fn limited(cases: usize) -> Options {
+    let limit = NonZeroUsize::new(cases).expect("it is not zero");
+    Options {
+        at_a_time: [("other".to_owned(), limit)].into(),
+        ..options()
+    }
 }
 
 /// The case during which somebody pressed Ctrl-C still counts when it ends in time; the rest does not run.
@@ -351,7 +381,9 @@ fn the_longest_queue_in_front_of_a_peer_goes_first_and_nobody_starves() {
         with("d/long", "long"),
     ];
     let options = Options {
-        one_at_a_time: ["short", "long"].map(str::to_owned).into(),
+        at_a_time: ["short", "long"]
+            .map(|id| (id.to_owned(), NonZeroUsize::MIN))
+            .into(),
         ..options()
     };
     let queue = Queue::new(&cases, &options);

@@ -161,11 +161,7 @@ impl Machine {
 
     fn confirm(&mut self, remote: u32, window: u32, packet_max: u32) {
         let number = self.free_number();
-        let window = if self.is(Wrong::TakesLargeWindowForNone) && window > i32::MAX as u32 {
-            0
-        } else {
-            window
-        };
+        let window = self.as_taken(window);
         let channel = Channel {
             remote: self.spoiled(remote),
             window,
@@ -201,6 +197,14 @@ impl Machine {
         self.send(&w.into_bytes());
     }
 
+    /// A window of theirs as it is kept.
+    fn as_taken(&self, window: u32) -> u32 {
+        match self.is(Wrong::TakesLargeWindowForNone) && window > i32::MAX as u32 {
+            true => 0,
+            false => window,
+        }
+    }
+
     fn on_confirmation(&mut self, r: &mut Reader<'_>) -> Handled {
         let recipient = r.u32("recipient")?;
         let (remote, window, packet_max) = (r.u32("sender")?, r.u32("window")?, r.u32("packet")?);
@@ -215,7 +219,7 @@ impl Machine {
         self.channels.pending = false;
         let channel = Channel {
             remote: self.spoiled(remote),
-            window,
+            window: self.as_taken(window),
             packet_max,
             awaits_reply: true,
             ..Channel::default()

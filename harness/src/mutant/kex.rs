@@ -169,7 +169,11 @@ impl Machine {
             return self.kex.expects(id) || self.is_tolerated_kex(id) || generic && tolerated;
         }
         let generic = (1..=4).contains(&id) && !(under_way && self.is(Wrong::StrictAtRekey));
-        !under_way || generic || (20..=49).contains(&id) || self.is(Wrong::TakesAllInRekey)
+        let refuses = self.kex.stage == Stage::AwaitInit && self.is(Wrong::RefusesInFlight);
+        !(under_way || refuses)
+            || generic
+            || (20..=49).contains(&id)
+            || self.is(Wrong::TakesAllInRekey)
     }
 
     fn is_tolerated_kex(&self, id: u8) -> bool {
@@ -436,6 +440,9 @@ impl Machine {
         if self.is(Wrong::TakesAnyShare) {
             share.resize(32, 9);
         }
+        if is_above_prime(&share) && self.is(Wrong::RefusesShareAbovePrime) {
+            return Err(Malformed);
+        }
         match key.agree(&share) {
             Ok(secret) => Ok(self.as_hashed(secret.expose())),
             Err(_) if self.is(Wrong::TakesLowOrder) && share.len() == 32 => Ok(vec![0; 4]),
@@ -452,6 +459,9 @@ impl Machine {
             || self.is(Wrong::HashesPlainSecret)
         {
             w.string(secret);
+        } else if secret[0] == 0 && self.is(Wrong::StripsZeroOfSign) {
+            let zeros = secret.iter().take_while(|byte| **byte == 0).count();
+            w.string(&secret[zeros..]);
         } else {
             w.mpint(secret);
         }
@@ -570,5 +580,15 @@ impl Machine {
             self.begin_login();
         }
         Ok(())
+    }
+}
+
+/// RFC 7748 §5: 2^255 - 19 and what is above it in 255 bits, in little-endian order.
+fn is_above_prime(share: &[u8]) -> bool {
+    match share {
+        [low, middle @ .., high] if middle.len() == 30 => {
+            *low >= 0xed && middle.iter().all(|byte| *byte == 0xff) && high & 0x7f == 0x7f
+        }
+        _ => false,
     }
 }

@@ -173,7 +173,10 @@ impl Machine {
     }
 
     fn take_line(&mut self) -> bool {
-        let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') else {
+        let ends = |byte: &u8| {
+            *byte == b'\n' || *byte == b'\r' && self.is(Wrong::TakesCarriageReturnForEnd)
+        };
+        let Some(end) = self.unread.iter().position(ends) else {
             if self.unread.len() > 8192 {
                 self.end(2);
             }

@@ -1,6 +1,6 @@
 //! A mutant as a peer: its machine over sockets of this machine.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,14 +76,18 @@ impl Peer for Mutant {
         machine.rekey = setup.rekey;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let died = Arc::new(AtomicBool::new(false));
+        let death = Arc::clone(&died);
         let thread = thread::spawn(move || {
             if let Ok((stream, _)) = listener.accept() {
-                drive(&mut machine, &stream, &stopped);
+                let broke = drive(&mut machine, &stream, &stopped, LIFE_MAX).is_err();
+                death.store(broke && machine.is(Wrong::DiesOfReset), Ordering::Relaxed);
             }
         });
         Ok(Box::new(Server {
             addr,
             stop,
+            died,
             thread: Some(thread),
         }))
     }
@@ -95,7 +99,10 @@ impl Peer for Mutant {
         machine.rekey = job.rekey;
         let stdin = job.execs.first().and_then(|exec| exec.stdin.clone());
         machine.stdin = stdin.unwrap_or_default();
-        drive(&mut machine, &stream, &AtomicBool::new(false));
+        // One that stays must be seen to stay.
+        let life = job.deadline + Duration::from_secs(1);
+        // Whether the stream broke or ended is all the same to a client.
+        let _ = drive(&mut machine, &stream, &AtomicBool::new(false), life);
         Ok(ClientRecord {
             end: match machine.kex.refused_host_key {
                 true => ClientEnd::RefusedHostKey,
@@ -112,34 +119,44 @@ impl Peer for Mutant {
     }
 }
 
-/// Carries bytes until one side ends the connection.
-fn drive(machine: &mut Machine, stream: &TcpStream, stop: &AtomicBool) {
+/// Carries bytes until one side ends the connection. An error is one of the stream.
+fn drive(
+    machine: &mut Machine,
+    stream: &TcpStream,
+    stop: &AtomicBool,
+    life: Duration,
+) -> io::Result<()> {
     let began = Instant::now();
     let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(TICK));
     let mut bytes = [0; 16 * 1024];
-    while began.elapsed() < LIFE_MAX && !stop.load(Ordering::Relaxed) {
+    while began.elapsed() < life.min(LIFE_MAX) && !stop.load(Ordering::Relaxed) {
         let out = std::mem::take(&mut machine.out);
         let mut writer = stream;
-        if writer.write_all(&out).is_err() || machine.ended {
+        let wrote = writer.write_all(&out);
+        if machine.ended {
             break;
         }
         let mut reader = stream;
-        match reader.read(&mut bytes) {
+        let stays = machine.is(Wrong::IgnoresEndOfStream);
+        match wrote.and_then(|()| reader.read(&mut bytes)) {
+            Ok(0) | Err(_) if stays => thread::sleep(TICK),
             Ok(0) => break,
             Ok(count) => machine.input(&bytes[..count]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(_) => break,
+            Err(error) => return Err(error),
         }
         machine.tick();
     }
     let _ = stream.shutdown(Shutdown::Both);
+    Ok(())
 }
 
 /// A mutant that serves one connection.
 struct Server {
     addr: SocketAddr,
     stop: Arc<AtomicBool>,
+    died: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -149,7 +166,11 @@ impl RunningServer for Server {
     }
 
     fn finish(self: Box<Self>) -> ServerRecord {
-        ServerRecord::default()
+        let died = self.died.load(Ordering::Relaxed);
+        ServerRecord {
+            died: died.then(|| "died of a connection that was torn down".to_owned()),
+            ..ServerRecord::default()
+        }
     }
 }
 

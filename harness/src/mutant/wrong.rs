@@ -71,6 +71,7 @@ wrongs! {
     RefusesLinesBefore "refuses-lines-before" Client "ident";
     RefusesLongIdent "refuses-long-ident" Both "ident";
     WantsCarriageReturn "wants-carriage-return" Both "ident";
+    TakesCarriageReturnForEnd "takes-carriage-return-for-end" Both "ident";
     HangsAtUtf8 "hangs-at-utf-8" Both "ident";
     HangsAtOddIdent "hangs-at-odd-ident" Both "ident";
     RefusesByName "refuses-by-name" Both "ident";
@@ -115,6 +116,8 @@ wrongs! {
     HashesPlainSecret "hashes-plain-secret" Both "kex rekey";
     KeepsLeadingZeros "keeps-leading-zeros" Both "kex rekey";
     AddsNoZero "adds-no-zero" Both "kex rekey";
+    StripsZeroOfSign "strips-zero-of-sign" Both "kex rekey";
+    RefusesShareAbovePrime "refuses-share-above-prime" Server "kex";
     IgnoresEarlyNewkeys "ignores-early-newkeys" Both "kex rekey strict-kex";
     TakesNewkeysWithPayload "takes-newkeys-with-payload" Both "kex";
     SkipsNewkeys "skips-newkeys" Server "kex";
@@ -152,6 +155,8 @@ wrongs! {
     IgnoresDisconnect "ignores-disconnect" Both "messages channel";
     IgnoresOddDisconnect "ignores-odd-disconnect" Both "messages";
     HangsAtMalformed "hangs-at-malformed" Both "messages channel service auth ext-info kex";
+    IgnoresEndOfStream "ignores-end-of-stream" Both "messages";
+    DiesOfReset "dies-of-reset" Server "messages";
     IgnoresPing "ignores-ping" Server "messages";
     HangsAtPing "hangs-at-ping" Server "messages";
     HangsAtPong "hangs-at-pong" Both "messages";
@@ -249,13 +254,13 @@ wrongs! {
     ForgetsEarlyEof "forgets-early-eof" Server "channel";
     HangsAtSecondEof "hangs-at-second-eof" Both "channel";
     HangsAfterEof "hangs-after-eof" Both "channel";
-    OverrunsWindows "overruns-windows" Server "window rekey";
-    OverrunsPackets "overruns-packets" Server "window";
-    FloodsPacketsOfZero "floods-packets-of-zero" Server "window";
+    OverrunsWindows "overruns-windows" Both "window rekey";
+    OverrunsPackets "overruns-packets" Both "window";
+    FloodsPacketsOfZero "floods-packets-of-zero" Both "window";
     CountsNoStderr "counts-no-stderr" Server "window";
     WrapsWindows "wraps-windows" Both "window";
-    TakesLargeWindowForNone "takes-large-window-for-none" Server "window";
-    LosesAdjustments "loses-adjustments" Server "window rekey";
+    TakesLargeWindowForNone "takes-large-window-for-none" Both "window";
+    LosesAdjustments "loses-adjustments" Both "window rekey";
     HangsAtIdleAdjust "hangs-at-idle-adjust" Both "window";
     HangsAtAdjust "hangs-at-adjust" Both "window";
     HangsAtOutput "hangs-at-output" Client "window";
@@ -267,6 +272,7 @@ wrongs! {
     HangsAtOverrun "hangs-at-overrun" Both "window";
     NeverRekeys "never-rekeys" Both "rekey";
     HangsAtCrossing "hangs-at-crossing" Both "rekey";
+    RefusesInFlight "refuses-in-flight" Both "rekey";
     IgnoresRekey "ignores-rekey" Both "rekey auth";
     EndsAtRekey "ends-at-rekey" Both "rekey";
     RekeysOnce "rekeys-once" Both "rekey";

@@ -495,7 +495,7 @@ pub static VERBS: [&Verb; 39] = [
             field("signature", Kind::Blob),
             field(
                 "shared-secret",
-                Kind::Choice(&["any", "leading-zero", "high-bit"]),
+                Kind::Choice(&["any", "leading-zero", "high-bit", "zero-and-high-bit"]),
             ),
             SIGNED_BY,
         ],

@@ -155,6 +155,7 @@ impl Endpoint<'_> {
         let form = match choice(send, "shared-secret") {
             Some(b"leading-zero") => SecretForm::LeadingZero,
             Some(b"high-bit") => SecretForm::HighBit,
+            Some(b"zero-and-high-bit") => SecretForm::ZeroAndHighBit,
             _ => SecretForm::Any,
         };
         // A client sends its share first; any that is not of low order will do to try with.

@@ -29,6 +29,8 @@ pub(super) enum SecretForm {
     LeadingZero,
     /// The top bit set: every second one.
     HighBit,
+    /// A zero byte, then one with its top bit, which needs that zero: one in 512.
+    ZeroAndHighBit,
 }
 
 impl SecretForm {
@@ -37,6 +39,7 @@ impl SecretForm {
             Self::Any => true,
             Self::LeadingZero => secret[0] == 0 && secret[1] != 0 && secret[1] < 0x80,
             Self::HighBit => secret[0] >= 0x80,
+            Self::ZeroAndHighBit => secret[0] == 0 && secret[1] >= 0x80,
         }
     }
 }
@@ -153,6 +156,7 @@ mod tests {
             SecretForm::Any,
             SecretForm::LeadingZero,
             SecretForm::HighBit,
+            SecretForm::ZeroAndHighBit,
         ] {
             let ours = grind(form, theirs.share(), &mut rng).expect("it turns up");
             assert!(form.fits(theirs.agree(ours.share()).expect("a good share").expose()));

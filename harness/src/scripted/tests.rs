@@ -163,7 +163,7 @@ fn a_list_may_be_asked_not_to_have_a_name() {
 
 #[test]
 fn a_secret_of_any_form_gives_the_same_keys() {
-    for form in ["any", "leading-zero", "high-bit"] {
+    for form in ["any", "leading-zero", "high-bit", "zero-and-high-bit"] {
         let reply = format!(
             "> ident\n< ident\n> kexinit\n< kexinit\n< ecdh-init\n> ecdh-reply shared-secret={form}\nlogin"
         );

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use globset::Glob;
 use sshdrill::requirement::Catalogue;
 use sshdrill::requirement::coverage::Coverage;
-use sshdrill::scenario::load_dir;
+use sshdrill::scenario::{file_name, load_dir};
 
 #[test]
 fn every_binding_clause_is_shown_by_something() {
@@ -44,4 +45,36 @@ fn every_finding_names_scenarios_that_there_are() {
         rows += 1;
     }
     assert!(rows > 5, "{rows} findings were read");
+}
+
+/// What the table of key exchanges names, scenarios and tests of minissh.
+#[test]
+fn every_moment_of_a_key_exchange_names_what_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let catalogue = Catalogue::load(&root.join("fixtures/requirements")).expect("it is ours");
+    let scenarios = load_dir(&root.join("scenarios"), &catalogue).expect("they are ours");
+    let is_scenario = |name: &str| {
+        let name = if name.contains('/') {
+            name.to_owned()
+        } else {
+            format!("rekey/{name}")
+        };
+        let glob = Glob::new(&name).expect("a glob").compile_matcher();
+        let fits = |name: &str| glob.is_match(name) || glob.is_match(file_name(name));
+        scenarios.iter().any(|scenario| fits(&scenario.name))
+    };
+    let is_test = |name: &str| {
+        let (file, function) = name.split_once("::").unwrap_or_default();
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        text.contains(&format!("fn {function}("))
+    };
+    let table = std::fs::read_to_string(root.join("scenarios/rekey/README.md")).expect("readable");
+    let cells = table.lines().filter(|line| line.starts_with("| "));
+    let named: Vec<&str> = cells
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 90, "{} names were read", named.len());
+    for name in named {
+        assert!(is_scenario(name) || is_test(name), "there is no {name}");
+    }
 }

@@ -10,7 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use sshdrill::peer::Peer;
 use sshdrill::peer::minissh::Minissh;
 use sshdrill::requirement::Catalogue;
-use sshdrill::run::plan::{Plan, Terms, plan};
+use sshdrill::run::plan::{Again, Plan, Terms, plan};
 use sshdrill::run::play::{Cast, play};
 use sshdrill::run::selection::Selection;
 use sshdrill::scenario::{Scenario, load_dir};
@@ -42,8 +42,7 @@ fn planned(scenarios: &[Arc<Scenario>], peers: &Cast) -> Plan {
         .collect();
     let terms = Terms {
         seed: 1,
-        live: None,
-        rerun_args: Vec::new(),
+        again: Again::default(),
     };
     plan(scenarios, &infos, &Selection::default(), &terms)
 }

@@ -100,11 +100,11 @@ fn the_programs_of_minissh_are_plugged_in_and_pass() {
     let manifest = example("minissh-cli");
     let names = [
         "run",
-        "auth",
+        "auth/*",
         "interop/exec",
-        "kex",
-        "strict-kex",
-        "host-key",
+        "kex/*",
+        "strict-kex/*",
+        "host-key/*",
     ];
     let peer = ["--peer-manifest", &manifest, "--peer", "minissh-cli"];
 
@@ -134,7 +134,7 @@ fn an_openssh_is_plugged_in_and_passes() {
     }
     let out = tempfile::tempdir().expect("a temporary folder");
     let manifest = example("my-openssh");
-    let names = ["run", "interop/exec", "kex", "host-key"];
+    let names = ["run", "interop/exec", "kex/*", "host-key/*"];
     let peer = ["--peer-manifest", &manifest, "--peer", "my-openssh"];
 
     assert_code(&sshdrill(&out, &[&names[..], &peer].concat()), 0);

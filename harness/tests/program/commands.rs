@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::stage::{FAILS, PASSES, Stage, assert_code, assert_says, stderr, stdout};
+use crate::made_up::{FAILS, PASSES};
+use crate::stage::{Stage, assert_code, assert_says, stderr, stdout};
 
 /// A handshake, as somebody writes it who is in a hurry.
 const UNTIDY: &str = "\

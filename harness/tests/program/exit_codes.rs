@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use sshdrill::peer::catalogue::{Part, Required};
 
-use crate::stage::{FAILS, PASSES, Stage, assert_code, assert_says, stderr, stdout};
+use crate::made_up::{FAILS, PASSES};
+use crate::stage::{Stage, assert_code, assert_says, stderr, stdout};
 
 /// Fails the first time and never again.
 const FLAKY: &str = r#"# A command works only where it has worked before.

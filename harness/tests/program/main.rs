@@ -2,4 +2,6 @@
 
 mod commands;
 mod exit_codes;
+#[path = "../common/made_up.rs"]
+mod made_up;
 mod stage;

@@ -9,7 +9,8 @@ use testcontainers::core::ExecCommand;
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, GenericImage, ImageExt};
 
-use crate::stage::{PASSES, REKEYS, Stage, stdout};
+use crate::made_up::PASSES;
+use crate::stage::{REKEYS, Stage, stdout};
 
 /// Earlier ones lose their place at NEWKEYS under strict key exchange.
 const SUITE: &str = "sid";

@@ -5,7 +5,8 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use serde_json::Value;
 
-use crate::stage::{FAILS, PASSES, Stage, stderr, stdout};
+use crate::made_up::{FAILS, PASSES};
+use crate::stage::{Stage, stderr, stdout};
 
 /// Elements of the schema that Jenkins' xUnit plugin publishes as `junit-10.xsd`, and the
 /// attributes that each may have; GitLab reads a part of them.

@@ -2,5 +2,7 @@
 
 mod capture;
 mod commands;
+#[path = "../common/made_up.rs"]
+mod made_up;
 mod page;
 mod stage;

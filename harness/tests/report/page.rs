@@ -18,7 +18,8 @@ use sshdrill::verdict::Verdict;
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
 
-use crate::stage::{FAILS, PASSES, REKEYS, Stage, stderr};
+use crate::made_up::{FAILS, PASSES};
+use crate::stage::{REKEYS, Stage, stderr};
 
 /// How long a page may take to do something.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,26 +6,6 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-pub(crate) const PASSES: &str = r#"# A command prints what it should.
-scenario  made-up/passes
-subject   pair
-cites     rfc4254-6.5/exec
-
-client login publickey
-client exec "echo hello"
-expect stdout "hello\n"
-"#;
-
-pub(crate) const FAILS: &str = r#"# A command prints something that nobody said.
-scenario  made-up/fails
-subject   pair
-cites     rfc4254-6.5/exec
-
-client login publickey
-client exec "echo hello"
-expect stdout "goodbye\n"
-"#;
-
 /// Three more exchanges in a session, with data before, between and after them.
 pub(crate) const REKEYS: &str = r#"# A session goes on through three exchanges that the client begins.
 scenario  made-up/rekeys

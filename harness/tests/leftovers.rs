@@ -167,6 +167,14 @@ fn skip(part: Part, why: &str) {
     assert!(!required.has(part), "{part} must be here: {why}");
 }
 
+/// Ctrl-C, or where that is ignored, as in the background of a shell, what is not.
+fn interrupt() -> Signal {
+    match is_ignored(Signal::INT.as_raw()) {
+        true => Signal::TERM,
+        false => Signal::INT,
+    }
+}
+
 /// The standard output of a program, if it is there and content.
 fn printed(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
@@ -209,7 +217,7 @@ fn no_server_is_left() {
     }
     let mut run = Run::start("openssh-local", HERE, &Run::has_begun_beside);
     assert!(run.processes().iter().any(|line| line.contains("sshd")));
-    run.signal(Signal::INT);
+    run.signal(interrupt());
     run.check_end();
     let start = Instant::now();
     while !run.processes().is_empty() {
@@ -231,7 +239,7 @@ fn no_container_is_left() {
         IN_CONTAINER,
         &Run::has_begun_in_container,
     );
-    patient.signal(Signal::INT);
+    patient.signal(interrupt());
     patient.check_end();
     assert_eq!(patient.containers(), Vec::<String>::new());
 
@@ -240,9 +248,9 @@ fn no_container_is_left() {
         IN_CONTAINER,
         &Run::has_begun_in_container,
     );
-    hasty.signal(Signal::INT);
+    hasty.signal(interrupt());
     thread::sleep(Duration::from_millis(200));
-    hasty.signal(Signal::INT);
+    hasty.signal(interrupt());
     assert_eq!(hasty.status().code(), Some(130), "{}", hasty.said());
     // The engine may still be at what it was told, and somebody in haste does not wait for it.
     let start = Instant::now();

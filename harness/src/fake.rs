@@ -156,6 +156,7 @@ impl Peer for FakePeer {
             text: format!("I sent {PASSWORD}"),
         }];
         Ok(ClientRecord {
+            died: None,
             end: self.end(job),
             logs,
             trace: Vec::new(),

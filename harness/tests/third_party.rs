@@ -293,6 +293,31 @@ session
     }
 }
 
+/// The connection ends as the scenario wants it, and the client has crashed: that is no pass.
+#[test]
+fn a_client_that_crashes_fails_the_case() {
+    const CRASHES: &str = r#"
+name = "mine"
+version = "$MINISSH --version"
+[client]
+start = '''
+$MINISSH scan -p "$DRILL_PORT" "$DRILL_HOST" >/dev/null 2>&1
+kill -SEGV $$
+'''
+"#;
+    let (folder, path) = manifest(CRASHES);
+    let args = ["run", "kex/newer-methods-only", "--peer-manifest", &path];
+
+    let output = sshdrill(&folder, &[&args[..], &["--peer", "mine"]].concat());
+
+    assert_code(&output, 1);
+    assert!(
+        text(&output).contains("mine: ended by SIGSEGV"),
+        "{}",
+        text(&output)
+    );
+}
+
 /// A program that is ended with the test.
 struct Ended(std::process::Child);
 

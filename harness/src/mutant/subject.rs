@@ -104,6 +104,7 @@ impl Peer for Mutant {
         // Whether the stream broke or ended is all the same to a client.
         let _ = drive(&mut machine, &stream, &AtomicBool::new(false), life);
         Ok(ClientRecord {
+            died: None,
             end: match machine.kex.refused_host_key {
                 true => ClientEnd::RefusedHostKey,
                 false => ClientEnd::Done(vec![machine.report]),

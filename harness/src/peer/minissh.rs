@@ -77,6 +77,7 @@ impl Peer for Minissh {
         };
         runtime.shutdown_background();
         Ok(ClientRecord {
+            died: None,
             end,
             logs: Vec::new(),
             trace: taken(&trace),

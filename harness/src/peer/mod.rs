@@ -330,6 +330,8 @@ pub enum Signal {
 pub struct ClientRecord {
     /// What became of the job.
     pub end: ClientEnd,
+    /// How it ended by a fault of its own, if it did, to be read after its name.
+    pub died: Option<String>,
     /// Its logs.
     pub logs: Vec<Log>,
     /// Its trace, when the implementation is ours.

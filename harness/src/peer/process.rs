@@ -151,6 +151,21 @@ fn descendants(root: Pid) -> Vec<Pid> {
     found
 }
 
+/// How a program ended whose exit status a shell gives as `code`, if a signal ended it that a program
+/// gets for a fault of its own.
+pub(super) fn crash(code: i32) -> Option<String> {
+    let name = match code - 128 {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        11 => "SIGSEGV",
+        31 => "SIGSYS",
+        _ => return None,
+    };
+    Some(format!("ended by {name}"))
+}
+
 /// The processes that `parent` started and that have not ended, or have and were not waited for.
 fn children(parent: Pid) -> Vec<Pid> {
     let threads = std::fs::read_dir(format!("/proc/{}/task", parent.as_raw_pid()));
@@ -188,6 +203,24 @@ mod tests {
             (&b"yes"[..], "no\n")
         );
         assert_eq!(ran.code, Some(3));
+    }
+
+    #[test]
+    fn a_crash_is_told_from_other_ends() {
+        let ran = run(
+            &mut sh("sh -c 'kill -SEGV $$'; exit $?"),
+            b"",
+            Duration::from_secs(60),
+        )
+        .unwrap();
+
+        assert_eq!(
+            ran.code.and_then(crash).as_deref(),
+            Some("ended by SIGSEGV")
+        );
+        for code in [0, 1, 127, 128 + 9, 128 + 15, 255] {
+            assert_eq!(crash(code), None, "{code}");
+        }
     }
 
     #[test]

@@ -50,16 +50,17 @@ pub fn not_done(step: &str, why: &NotDone) -> Outcome {
     }
 }
 
-/// A server that goes down with a connection has failed, whatever else the scenario was about.
-fn note_death(outcome: &mut Outcome, server: &str, died: Option<String>) {
+/// A server that goes down with a connection has failed, and so has a client that crashes, whatever else
+/// the scenario was about.
+fn note_death(outcome: &mut Outcome, peer: &str, died: Option<String>) {
     let Some(died) = died else { return };
-    let actual = format!("{server}: {died}");
+    let actual = format!("{peer}: {died}");
     if matches!(outcome.verdict, Verdict::Pass | Verdict::Deviation) {
         outcome.verdict = Verdict::Fail;
         outcome.failure = Some(Failure {
             line: None,
             step: "after the connection".to_owned(),
-            expected: "the server stays up for others".to_owned(),
+            expected: "no connection takes the program down".to_owned(),
             actual,
             hint: Some("its log is among the logs of the case".to_owned()),
         });

@@ -160,6 +160,7 @@ fn concluded(
             if outcome.verdict != Verdict::Pass {
                 outcome.notes.push(format!("the client {}", record.end));
             }
+            note_death(&mut outcome, client, record.died);
             outcome
         }
         (Ok(outcome), Err(error)) if outcome.verdict == Verdict::Pass => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{UNSUPPORTED, manifest_folder, unsupported, variables};
 use crate::peer::manifest::{ClientPart, Manifest};
 use crate::peer::place::{Input, Place, putting, quoted};
-use crate::peer::process::Ran;
+use crate::peer::process::{Ran, crash};
 use crate::peer::{
     Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome, KnownHost, NotDone,
     keys,
@@ -75,6 +75,7 @@ impl Client {
             text: ran.stderr.clone(),
         }];
         Ok(ClientRecord {
+            died: ran.code.and_then(crash),
             end: self.end(ran, job)?,
             logs,
             trace: Vec::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::dialect::{self, Release};
 use super::rekey_option;
 use crate::peer::place::{Files, Input, Place, quoted};
+use crate::peer::process::crash;
 use crate::peer::{
     Broken, ClientEnd, ClientJob, ClientRecord, Credential, Exec, ExecOutcome, KnownHost, Signal,
     TERM, keys,
@@ -53,12 +54,16 @@ pub(super) fn connect(
             text: String::from_utf8_lossy(text).into_owned(),
         })
         .collect();
+    let mut statuses = files.iter().filter(|(name, _)| name.starts_with("status."));
+    let died =
+        statuses.find_map(|(_, code)| crash(String::from_utf8_lossy(code).trim().parse().ok()?));
     let end = match worked.in_time {
         true => end(job, &mut files, &logs),
         false => ClientEnd::Failed(not_done(job.deadline, &logs)),
     };
     Ok(ClientRecord {
         end,
+        died,
         logs,
         trace: Vec::new(),
         captures: Vec::new(),

@@ -84,6 +84,7 @@ impl Peer for Solo {
         let mut stream = stream.map_err(|error| Broken::while_doing("cannot connect", error))?;
         let (end, conversation) = connect(job, &mut stream);
         Ok(ClientRecord {
+            died: None,
             end,
             logs: Vec::new(),
             trace: conversation.trace,

@@ -28,7 +28,8 @@ pub const CAPTURE: &str = "capture.pcapng";
 pub enum Keep {
     /// Every case.
     All,
-    /// Those that did not simply pass.
+    /// Those that did not simply pass, and of those that did so only once they were tried again, what
+    /// they failed with.
     #[default]
     Failed,
     /// None.
@@ -54,10 +55,13 @@ impl Files {
 
     /// Whether a case that ended so gets files.
     #[must_use]
-    pub fn keeps(&self, verdict: Verdict) -> bool {
+    pub fn keeps(&self, outcome: &Outcome) -> bool {
         match self.keep {
             Keep::All => true,
-            Keep::Failed => !matches!(verdict, Verdict::Pass | Verdict::Unsupported),
+            Keep::Failed => {
+                outcome.is_flaky()
+                    || !matches!(outcome.verdict, Verdict::Pass | Verdict::Unsupported)
+            }
             Keep::None => false,
         }
     }
@@ -86,7 +90,7 @@ impl Files {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(at(&folder, &error));
             }
-            _ if !self.keeps(outcome.verdict) => return Ok(()),
+            _ if !self.keeps(outcome) => return Ok(()),
             _ => fs::create_dir_all(&folder).map_err(|error| at(&folder, &error))?,
         }
         let write = |name: &str, bytes: &[u8]| {

@@ -59,6 +59,9 @@ fn flaky(record: &Record) -> String {
         for note in &case.notes {
             let _ = writeln!(text, "    {}", harmless(note));
         }
+        if let Some(files) = &case.files {
+            let _ = writeln!(text, "    files: {}", harmless(files));
+        }
     }
     text
 }

@@ -652,6 +652,12 @@ fn the_files_of_a_case_are_replaced_as_a_whole() {
         "what an earlier run left is gone"
     );
 
+    let flaky = Outcome {
+        runs: vec![Verdict::Fail, Verdict::Pass],
+        ..outcome(Verdict::Pass)
+    };
+    assert!(files.keeps(&flaky));
+
     let files = Files::below(folder.path(), Keep::All);
     write(&files, Verdict::Pass);
     assert_eq!(files_of(&files.of(&case)), all);

@@ -205,7 +205,8 @@ impl Runs {
         }
     }
 
-    /// One that ended as it should puts aside those before it, but not what there is to say of them.
+    /// One that ended as it should puts aside those before it, but neither what there is to say of them
+    /// nor what was recorded: somebody will want to know what happened.
     fn add_try(&mut self, mut outcome: Outcome) {
         match self.standing.take() {
             Some(before) if outcome.is_as_expected() => {
@@ -216,7 +217,13 @@ impl Runs {
                         before.verdict, failure.step, failure.expected, failure.actual
                     )
                 }));
-                self.standing = Some(outcome);
+                self.standing = Some(Outcome {
+                    trace: before.trace,
+                    captures: before.captures,
+                    decided_at: before.decided_at,
+                    logs: before.logs,
+                    ..outcome
+                });
             }
             before => {
                 self.standing = before;

@@ -159,10 +159,7 @@ impl Gather {
             tally.add_outcome(outcome);
         }
         let (packets, logs) = self.texts_of(outcome);
-        let files = self
-            .files
-            .keeps(outcome.verdict)
-            .then(|| self.files.of(case));
+        let files = self.files.keeps(outcome).then(|| self.files.of(case));
         let place = self.places.get(&key(case));
         let Some(kept) = place.and_then(|place| self.record.cases.get_mut(*place)) else {
             return;

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fake;
-use crate::verdict::{Known, Verdict};
+use crate::verdict::{Known, Log, Verdict};
 
 fn plan_of(names: &[&str]) -> Plan {
     let case = |name: &&str| Arc::new(fake::case(fake::scenario(name), "minissh", "other"));
@@ -283,6 +283,13 @@ fn a_repeated_case_is_one_case_whose_worst_run_counts_and_all_are_known() {
     assert_eq!((flaky.runs.len(), failed.count()), (5, 1));
 }
 
+fn log(text: &str) -> Log {
+    Log {
+        name: "sshd".to_owned(),
+        text: text.to_owned(),
+    }
+}
+
 #[test]
 fn a_case_is_tried_again_after_all_others_until_it_ends_as_it_should() {
     let options = Options {
@@ -299,9 +306,13 @@ fn a_case_is_tried_again_after_all_others_until_it_ends_as_it_should() {
         match played.len() {
             1 => Outcome {
                 verdict: Verdict::Fail,
+                logs: vec![log("of the first try")],
                 ..Outcome::unsupported("looking", "it is dark")
             },
-            _ => Outcome::passed(),
+            _ => Outcome {
+                logs: vec![log("of another try")],
+                ..Outcome::passed()
+            },
         }
     });
     assert_eq!(tally.pass, 2);
@@ -312,6 +323,7 @@ fn a_case_is_tried_again_after_all_others_until_it_ends_as_it_should() {
     let note = "a try before ended in fail: `looking`: expected the subject to support this; \
                 actual: it is dark";
     assert_eq!(flaky.notes, [note]);
+    assert_eq!(flaky.logs, [log("of the first try")]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Machine {
         let ignores =
             self.is(Wrong::IgnoresGlobal) || !keepalive && self.is(Wrong::AnswersKeepaliveOnly);
         if wants && !ignores || self.is(Wrong::AnswersUnwanted) {
-            let granted = self.is(Wrong::GrantsAnyGlobal);
+            let granted = self.is(Wrong::GrantsAnyGlobal) || !self.login.done;
             self.send(if granted { &[81] } else { &[82] });
         }
         Ok(())
@@ -142,7 +142,8 @@ impl Machine {
         let closed = self.channels.no_more_sessions && !self.is(Wrong::OpensAfterNoMore);
         let large = remote >= 1 << 31 && self.is(Wrong::RefusesLargeNumbers);
         let grants = session && !closed && !large && !self.is(Wrong::OpensNothing)
-            || self.is(Wrong::OpensAnything);
+            || self.is(Wrong::OpensAnything)
+            || !self.login.done;
         if grants {
             self.confirm(remote, window, packet_max);
             return Ok(());
@@ -672,6 +673,11 @@ impl Machine {
         if !channel.sent_eof {
             channel.sent_eof = true;
             self.send(&about(96, channel.remote).into_bytes());
+        }
+        if self.is(Wrong::SpeaksAfterEof) {
+            let mut w = about(94, channel.remote);
+            w.string(b"late");
+            self.send(&w.into_bytes());
         }
         channel.sent_close = true;
         if !self.is(Wrong::NeverCloses) {

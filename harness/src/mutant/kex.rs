@@ -115,10 +115,7 @@ impl Machine {
 
     pub(super) fn send_kexinit(&mut self) {
         let first = self.kex.finished == 0;
-        let mut names = vec![CURVE25519_SHA256];
-        if !self.is(Wrong::KnowsOneNameOfCurve) {
-            names.push(CURVE25519_SHA256_LIBSSH);
-        }
+        let mut names = vec![CURVE25519_SHA256, CURVE25519_SHA256_LIBSSH];
         if first {
             names.push(if self.is_server {
                 EXT_INFO_S
@@ -235,9 +232,7 @@ impl Machine {
                 return Ok(());
             }
             let worn_out = self.is(Wrong::RekeysOnce) && self.kex.finished > 1;
-            let refuses = self.is(Wrong::RefusesOldNameAtRekey)
-                && offer.names(0).next() == Some(CURVE25519_SHA256_LIBSSH.as_bytes());
-            if self.is(Wrong::EndsAtRekey) || worn_out || refuses {
+            if self.is(Wrong::EndsAtRekey) || worn_out {
                 return Err(Malformed);
             }
             self.send_kexinit();
@@ -256,13 +251,13 @@ impl Machine {
                 },
             );
             self.kex.wants_ext_info = asks;
-            if offer.has(0, EXT_INFO_C)
+            self.hangs |= offer.has(0, EXT_INFO_C)
                 && offer.has(0, EXT_INFO_S)
-                && self.is(Wrong::RefusesMarkers)
-            {
-                return Err(Malformed);
-            }
+                && self.is(Wrong::HangsAtMarkers);
         }
+        let by_old_name = offer.names(0).next() == Some(CURVE25519_SHA256_LIBSSH.as_bytes());
+        self.hangs |= by_old_name
+            && (self.is(Wrong::HangsAtOldName) || !first && self.is(Wrong::HangsAtOldNameInRekey));
         if !self.has_everything_in_common(&offer) && !self.is(Wrong::GoesOnWithNothingInCommon) {
             self.end(3);
             return Ok(());
@@ -300,7 +295,7 @@ impl Machine {
         Ok(())
     }
 
-    fn parse_kexinit(&self, body: &[u8]) -> Result<Offer, Malformed> {
+    fn parse_kexinit(&mut self, body: &[u8]) -> Result<Offer, Malformed> {
         let mut r = Reader::new(body);
         r.bytes("cookie", 16)?;
         let mut lists = Vec::new();
@@ -332,8 +327,8 @@ impl Machine {
         let odd = !lists[8].is_empty() && self.is(Wrong::RefusesLanguages)
             || lists[4].is_empty() != lists[5].is_empty() && self.is(Wrong::RefusesAsymmetry)
             || lists[6] != lists[7] && self.is(Wrong::RefusesAsymmetry)
-            || long_name && self.is(Wrong::RefusesOddNames)
             || !r.rest().is_empty() && !self.is(Wrong::TakesTrailingKexinit);
+        self.hangs |= long_name && self.is(Wrong::HangsAtOddNames);
         if odd {
             Err(Malformed)
         } else {
@@ -370,8 +365,6 @@ impl Machine {
             Some(nul) if self.is(Wrong::CutsNamesAtNul) => &name[..nul],
             _ => name,
         };
-        let second = list == 0 && self.is(Wrong::KnowsOneNameOfCurve);
-        let known = if second { &known[..1] } else { known };
         let marker = [EXT_INFO_C, EXT_INFO_S, KEX_STRICT_C, KEX_STRICT_S];
         known.iter().any(|ours| ours.as_bytes() == name)
             || name.is_empty() && self.is(Wrong::TakesEmptyNames)

@@ -86,11 +86,11 @@ wrongs! {
     RefusesShortPayloads "refuses-short-payloads" Both "packet";
     HangsAtNumberZero "hangs-at-number-zero" Both "packet";
     DoesNotCountIgnore "does-not-count-ignore" Both "packet messages";
-    KnowsOneNameOfCurve "knows-one-name-of-curve" Both "kex rekey";
+    HangsAtOldName "hangs-at-old-name" Both "kex rekey";
     GoesOnWithNothingInCommon "goes-on-with-nothing-in-common" Both "kex rekey strict-kex ext-info";
     RefusesAsymmetry "refuses-asymmetry" Both "kex";
     WantsMac "wants-mac" Both "kex";
-    RefusesOddNames "refuses-odd-names" Both "kex";
+    HangsAtOddNames "hangs-at-odd-names" Both "kex";
     RefusesLanguages "refuses-languages" Both "kex";
     HashesNoReserved "hashes-no-reserved" Both "kex";
     HashesNoCookie "hashes-no-cookie" Both "kex";
@@ -136,7 +136,7 @@ wrongs! {
     ForgetsStrict "forgets-strict" Both "rekey";
     StrictAtRekey "strict-at-rekey" Both "rekey";
     TakesMarkerForMethod "takes-marker-for-method" Both "strict-kex ext-info";
-    RefusesMarkers "refuses-markers" Both "ext-info";
+    HangsAtMarkers "hangs-at-markers" Both "ext-info";
     EndsAtExtInfo "ends-at-ext-info" Both "ext-info";
     EndsAtLateExtInfo "ends-at-late-ext-info" Client "ext-info";
     HangsAtLateExtInfo "hangs-at-late-ext-info" Server "ext-info";
@@ -248,6 +248,7 @@ wrongs! {
     IgnoresClose "ignores-close" Both "channel";
     ClosesTwice "closes-twice" Both "channel rekey";
     SpeaksAfterClose "speaks-after-close" Both "channel";
+    SpeaksAfterEof "speaks-after-eof" Server "session channel";
     HangsAfterClose "hangs-after-close" Both "channel";
     StaysAfterClose "stays-after-close" Client "channel";
     LeavesAtEof "leaves-at-eof" Client "channel";
@@ -277,7 +278,7 @@ wrongs! {
     EndsAtRekey "ends-at-rekey" Both "rekey";
     RekeysOnce "rekeys-once" Both "rekey";
     ChangesSessionId "changes-session-id" Both "rekey";
-    RefusesOldNameAtRekey "refuses-old-name-at-rekey" Both "rekey";
+    HangsAtOldNameInRekey "hangs-at-old-name-in-rekey" Both "rekey";
     RekeyNeedsWindow "rekey-needs-window" Server "rekey";
     SendsInRekey "sends-in-rekey" Server "rekey";
     DropsInRekey "drops-in-rekey" Both "rekey";

@@ -43,12 +43,12 @@ impl Offer {
         })
     }
 
-    /// Whether the method that scenarios guess is the first of its list. Under its older name it is
-    /// another one: guesses are right by name (RFC 4253 §7).
+    /// Whether the method and the host key that scenarios guess are the first of their lists. Under its
+    /// older name it is another method: guesses are right by name (RFC 4253 §7).
     pub(super) fn prefers_curve25519(&self) -> bool {
-        let [kex, ..] = &self.lists;
-        kex.first()
-            .is_some_and(|first| first == "curve25519-sha256")
+        let [kex, host_key, _] = &self.lists;
+        let first = |list: &[String], name| list.first().is_some_and(|first| first == name);
+        first(kex, "curve25519-sha256") && first(host_key, "ssh-ed25519")
     }
 
     /// The first thing that the suite speaks and it does not: no case could begin.
@@ -168,15 +168,25 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_right_by_the_name_of_the_first_method() {
-        for (kex, is_right) in [
-            ("curve25519-sha256,curve25519-sha256@libssh.org", true),
-            ("curve25519-sha256@libssh.org,curve25519-sha256", false),
-            ("sntrup761x25519-sha512,curve25519-sha256", false),
-            ("", false),
+    fn a_guess_is_right_by_the_first_names() {
+        const BOTH: &str = "curve25519-sha256,curve25519-sha256@libssh.org";
+        for (kex, host_key, is_right) in [
+            (BOTH, "ssh-ed25519,ssh-rsa", true),
+            (BOTH, "ssh-rsa,ssh-ed25519", false),
+            (
+                "curve25519-sha256@libssh.org,curve25519-sha256",
+                "ssh-ed25519",
+                false,
+            ),
+            (
+                "sntrup761x25519-sha512,curve25519-sha256",
+                "ssh-ed25519",
+                false,
+            ),
+            ("", "", false),
         ] {
-            let offer = offer(kex, "ssh-ed25519", "aes256-ctr");
-            assert_eq!(offer.prefers_curve25519(), is_right, "{kex}");
+            let offer = offer(kex, host_key, "aes256-ctr");
+            assert_eq!(offer.prefers_curve25519(), is_right, "{kex} {host_key}");
         }
     }
 

@@ -164,7 +164,7 @@ pub enum Value {
     /// `tag:0`: bits to flip on the wire.
     Flips(Vec<Flip>),
     /// `4:#ffffffff`: bytes to write over those of the payload from there on.
-    Patch(usize, Vec<u8>),
+    Patch(isize, Vec<u8>),
 }
 
 /// One bit of a packet on the wire.

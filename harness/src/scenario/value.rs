@@ -272,10 +272,14 @@ fn flips(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Value> {
     flips.map(Value::Flips)
 }
 
-/// `5:#ffffffff`.
+/// `5:#ffffffff`, or `-5:#ffffffff` from the end.
 fn patch(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Value> {
     let (at, _, over) = word.cut_at(&[':'])?;
-    let at = usize::try_from(number(at.text)?).ok()?;
+    let of = |digits| isize::try_from(number(digits)?).ok();
+    let at = match at.text.strip_prefix('-') {
+        Some(back) => -of(back)?,
+        None => of(at.text)?,
+    };
     bytes::parse(over, mistakes).map(|bytes| Value::Patch(at, bytes))
 }
 

@@ -355,6 +355,18 @@ pub(super) const PARTS: [(&str, PacketPart); 5] = [
 /// Whose signature a message carries; the fixture keys hold one more than is right.
 const SIGNED_BY: FieldSpec = field("signed-by", Kind::Choice(&["right-key", "other-key"]));
 
+/// What a user's signature is of. A server that lets in whoever signed another one can be lied to by
+/// whom the user logged in to before.
+const SIGNED_OVER: FieldSpec = field(
+    "signed-over",
+    Kind::Choice(&[
+        "this-request",
+        "another-user",
+        "another-service",
+        "another-session",
+    ]),
+);
+
 /// How a line of text ends.
 const LINE_END: FieldSpec = field("end", Kind::Choice(&["crlf", "lf", "cr", "none"]));
 
@@ -522,6 +534,7 @@ pub static VERBS: [&Verb; 39] = [
             // Methods that nobody here knows carry whatever they carry.
             field("rest", Kind::Rest).shown(Shown::Nothing),
             SIGNED_BY,
+            SIGNED_OVER,
         ],
     ),
     &verb(

@@ -196,24 +196,34 @@ impl Endpoint<'_> {
             "signed" => Value::Flag(true),
             "algorithm" => text(SSH_ED25519),
             "key" => Value::Bytes(key.public_key().to_blob()),
-            "signature" => {
-                let signed = self.signed_data(&so_far.encode());
-                Value::Bytes(self.signer(send, key).sign(&signed))
-            }
+            "signature" => Value::Bytes(self.signer(send, key).sign(&self.covered(so_far, send))),
             "password" => text(&self.setup.password),
             "change" => Value::Flag(false),
             _ => Value::Bytes(Vec::new()),
         }
     }
 
-    /// What a user's signature covers (RFC 4252 §7): the session identifier, then the request up
-    /// to the signature.
+    /// What the signature of `request` covers: what it has to, or something that differs in one field.
+    fn covered(&self, request: &Message, send: &Send) -> Vec<u8> {
+        let other = |name: &str| {
+            let mut other = request.clone();
+            let fields = other.fields.iter_mut();
+            fields
+                .filter(|(field, _)| field.name == name)
+                .for_each(|(_, value)| *value = text("another"));
+            other.encode()
+        };
+        match choice(send, "signed-over") {
+            Some(b"another-user") => self.signed_data(&other("user")),
+            Some(b"another-service") => self.signed_data(&other("service")),
+            Some(b"another-session") => signed_data(&[0x5a; 32], &request.encode()),
+            _ => self.signed_data(&request.encode()),
+        }
+    }
+
+    /// What a user's signature has to cover.
     pub(super) fn signed_data(&self, request: &[u8]) -> Vec<u8> {
-        let mut writer = Writer::new();
-        writer
-            .string(self.session_id.as_ref().map_or(&[][..], |id| &id[..]))
-            .raw(request);
-        writer.into_bytes()
+        signed_data(self.session_id.as_ref().map_or(&[], |id| id), request)
     }
 
     fn signer<'k>(&'k self, send: &Send, right: &'k SigningKey) -> &'k SigningKey {
@@ -222,6 +232,13 @@ impl Endpoint<'_> {
             _ => right,
         }
     }
+}
+
+/// RFC 4252 §7: the session identifier, then the request up to the signature.
+fn signed_data(session_id: &[u8], request: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.string(session_id).raw(request);
+    writer.into_bytes()
 }
 
 fn text(text: &str) -> Value {

@@ -39,6 +39,9 @@ pub(super) struct Endpoint<'a> {
     pub(super) ephemeral: Option<EphemeralKey>,
     /// That of a share of ours in whose place another came: a guess that was wrong.
     pub(super) guessed: Option<EphemeralKey>,
+    /// A guess of theirs that came before we said what we offer, so that nobody knows yet whether it is
+    /// right.
+    early_guess: Option<Incoming>,
     pub(super) exchange: Option<Exchange>,
     /// How many key exchanges after the first they began, and we did not at the same time.
     pub(super) begun_by_them: u64,
@@ -126,6 +129,7 @@ impl<'a> Endpoint<'a> {
             theirs: Said::default(),
             ephemeral: None,
             guessed: None,
+            early_guess: None,
             exchange: None,
             begun_by_them: 0,
             session_id: None,
@@ -235,22 +239,33 @@ impl<'a> Endpoint<'a> {
         {
             return self.receive(deadline);
         }
-        if self.is_wrong_guess(incoming.as_ref()) {
-            return self.receive(deadline);
+        if self.is_guess(incoming.as_ref()) {
+            if self.ours.kexinit.is_none() {
+                self.early_guess = incoming;
+                return self.receive(deadline);
+            }
+            if !self.guessed_right() {
+                return self.receive(deadline);
+            }
         }
         self.has_ended |= self.may_end && incoming.as_ref().is_some_and(Incoming::is_end);
         Ok(incoming)
     }
 
-    /// Whether this is the first packet of an exchange that is not the agreed one, sent before the
-    /// sender could know: Dropbear does so, and it must be passed over (RFC 4253 §7).
-    fn is_wrong_guess(&mut self, incoming: Option<&Incoming>) -> bool {
+    /// Whether this is the first packet of an exchange, sent before its sender could know which one is
+    /// agreed on: Dropbear does so.
+    fn is_guess(&mut self, incoming: Option<&Incoming>) -> bool {
         let (Some(Incoming::Message { message, .. }), true) = (incoming, self.theirs.guesses)
         else {
             return false;
         };
         self.theirs.guesses = false;
-        message.is("ecdh-init") && self.ours.favourites != self.theirs.favourites
+        message.is("ecdh-init")
+    }
+
+    /// Whether their guess counts; otherwise it must be passed over (RFC 4253 §7).
+    fn guessed_right(&self) -> bool {
+        self.ours.favourites == self.theirs.favourites
     }
 
     fn note_sent(&mut self, message: &Message, payload: &[u8]) {
@@ -260,6 +275,10 @@ impl<'a> Endpoint<'a> {
             "kexinit" => {
                 self.begin_round();
                 self.ours.note_kexinit(message, payload);
+                let guess = self.early_guess.take();
+                if let Some(guess) = guess.filter(|_| self.guessed_right()) {
+                    self.unused.push_front(guess);
+                }
             }
             "newkeys" => self.switch_outbound(),
             "channel-close" => self.channel.stage = Stage::Closed,

@@ -38,6 +38,10 @@ pub(super) struct Flow {
     theirs: Grant,
     /// What we grant them.
     ours: Grant,
+    /// They said EOF.
+    has_ended: bool,
+    /// They said CLOSE.
+    is_closed: bool,
 }
 
 impl Flow {
@@ -77,6 +81,7 @@ impl Flows {
                         remote: recipient,
                         theirs,
                         ours: Grant::of(message),
+                        ..Flow::default()
                     },
                 );
             }
@@ -109,7 +114,7 @@ impl Flows {
 
     /// Takes in what they sent.
     ///
-    /// An error says how they overran what we grant.
+    /// An error says how they overran what we grant, or what they sent behind the end of it.
     pub(super) fn note_received(&mut self, message: &Message) -> Result<(), String> {
         let recipient = message.number("recipient").unwrap_or_default();
         if message.is("channel-open") {
@@ -119,6 +124,7 @@ impl Flows {
         let Some(flow) = self.open.get_mut(&recipient) else {
             return Ok(());
         };
+        flow.go_on(message)?;
         match message.verb.name {
             "channel-open-confirmation" => {
                 flow.remote = message.number("sender").unwrap_or_default();
@@ -136,6 +142,28 @@ impl Flows {
 }
 
 impl Flow {
+    /// RFC 4254 §5.3: there are no data behind EOF, and neither data nor EOF nor another CLOSE behind
+    /// CLOSE.
+    fn go_on(&mut self, message: &Message) -> Result<(), String> {
+        let (is_eof, is_close) = (message.is("channel-eof"), message.is("channel-close"));
+        let is_data = message.is("channel-data") || message.is("channel-extended-data");
+        let behind = match (is_data, is_eof, is_close) {
+            (false, false, false) => return Ok(()),
+            (..) if self.is_closed => "CLOSE",
+            (true, ..) if self.has_ended => "EOF",
+            (..) => {
+                self.has_ended |= is_eof;
+                self.is_closed |= is_close;
+                return Ok(());
+            }
+        };
+        let name = message
+            .verb
+            .message
+            .map_or_else(String::new, |id| id.to_string());
+        Err(format!("{name} behind the {behind} of its channel"))
+    }
+
     /// RFC 4254 §5.2: neither the window nor the longest packet may be overrun.
     fn take(&mut self, bytes: u64) -> Result<(), String> {
         let Grant {

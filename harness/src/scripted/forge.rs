@@ -157,10 +157,15 @@ pub(super) fn reshaped(mut payload: Vec<u8>, send: &Send) -> Result<Vec<u8>, Sto
     }
     if let Some(Value::Patch(at, over)) = value(send, "patch") {
         let len = payload.len();
-        let place = payload.get_mut(*at..at.saturating_add(over.len()));
+        let start = match *at {
+            ..0 => len.checked_sub(at.unsigned_abs()),
+            at => usize::try_from(at).ok(),
+        };
+        let place =
+            start.and_then(|start| payload.get_mut(start..start.saturating_add(over.len())));
         let place = place.ok_or_else(|| {
             Stop::broken(format!(
-                "the patch ends behind the {len} bytes of the payload"
+                "the patch does not lie within the {len} bytes of the payload"
             ))
         })?;
         place.copy_from_slice(over);

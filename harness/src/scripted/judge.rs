@@ -63,7 +63,9 @@ impl Endpoint<'_> {
                 .iter()
                 .any(|alternative| matches!(alternative.what, Happening::Closed(_)));
             match incoming {
-                incoming if !expect.strict && self.passes_over(&incoming, deadline)? => {}
+                incoming
+                    if (!expect.strict || incoming.may_come_any_time())
+                        && self.passes_over(&incoming, deadline)? => {}
                 Incoming::Unreadable(_) if can_close => {}
                 incoming if expect.optional => {
                     self.unused.push_front(incoming);

@@ -51,6 +51,11 @@ impl Incoming {
             Self::Undecodable { .. } | Self::Unreadable(_) => false,
         }
     }
+
+    /// Whether it is one of the two that both sides may send at any time (RFC 4253 §11).
+    pub(super) fn may_come_any_time(&self) -> bool {
+        matches!(self, Self::Message { message, .. } if message.is("ignore") || message.is("debug"))
+    }
 }
 
 /// The connection.

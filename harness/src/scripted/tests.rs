@@ -152,6 +152,21 @@ fn a_password_lets_in_only_when_it_is_right() {
 }
 
 #[test]
+fn a_signature_over_another_request_is_a_wrong_one() {
+    for over in ["another-user", "another-service", "another-session"] {
+        let client = format!(
+            "handshake\n> service-request\n< service-accept\n> userauth-request signed-over={over}\n< userauth-failure"
+        );
+        let (_, server) = play_both(&client, "login");
+        let actual = server.failure.expect("it is wrong").actual;
+        assert!(
+            actual.contains("a USERAUTH_REQUEST whose signature"),
+            "{actual}"
+        );
+    }
+}
+
+#[test]
 fn a_list_may_be_asked_not_to_have_a_name() {
     let ask = "handshake\n> service-request\n< service-accept\n> userauth-request method=none";
     let server = "login";
@@ -237,9 +252,12 @@ fn a_bare_close_passes_with_a_note_and_deviates_from_a_should() {
 #[test]
 fn ambient_messages_are_passed_over_unless_strict() {
     let server = "login\n> debug text=hello\n> ignore\n> disconnect";
-    let (client, _) = play_both("login\n< disconnect", server);
-    passes(&client);
-    let (client, _) = play_both("login\n< disconnect strict", server);
+    let banner = format!("login\n> userauth-banner text=late\n{}", &server[6..]);
+    for steps in ["login\n< disconnect", "login\n< disconnect strict"] {
+        passes(&play_both(steps, server).0);
+    }
+    passes(&play_both("login\n< disconnect", &banner).0);
+    let (client, _) = play_both("login\n< disconnect strict", &banner);
     assert_eq!(client.verdict, Verdict::Fail);
     let (client, _) = play_both("login\n< debug text~ell\n< disconnect", server);
     passes(&client);
@@ -335,8 +353,7 @@ fn payloads_are_trimmed_appended_to_and_patched() {
     let server = "login\n> ignore data=abc trim=3 append=#ff patch=1:#01\n> disconnect";
     let (client, _) = play_both("login\n< raw payload=#020100ff\n< disconnect", server);
     assert_eq!(client.verdict, Verdict::Fail, "it does not decode");
-    let server =
-        "login\n> ignore data=abc trim=-1 patch=4:#02\n> message number=101 body=#05\n> disconnect";
+    let server = "login\n> ignore data=abc trim=-1 patch=-3:#02\n> message number=101 body=#05\n> disconnect";
     let (client, _) = play_both(
         "login\n< raw payload=#02000000026162\n< message number=101|102 body=#05\n< disconnect",
         server,
@@ -454,6 +471,45 @@ fn who_overruns_a_window_or_a_packet_fails() {
             .expect("it is too much");
         assert!(failure.actual.ends_with(why), "{}", failure.actual);
     }
+}
+
+/// RFC 4254 §5.3, wherever it happens; a number that is used again begins anew.
+#[test]
+fn who_goes_on_behind_the_end_of_a_channel_fails() {
+    let opens = "> channel-open\n< channel-open-confirmation\n";
+    let confirms = "< channel-open\n> channel-open-confirmation\n";
+    for (sent, why) in [
+        (
+            "> channel-eof\n> channel-data data=x",
+            "behind the EOF of its channel",
+        ),
+        (
+            "> channel-close\n> channel-data data=x",
+            "behind the CLOSE of its channel",
+        ),
+        (
+            "> channel-close\n> channel-eof",
+            "behind the CLOSE of its channel",
+        ),
+        (
+            "> channel-close\n> channel-close",
+            "behind the CLOSE of its channel",
+        ),
+    ] {
+        let server = format!("login\n{confirms}{sent}\n< global-request");
+        let client = format!("login\n{opens}live");
+        let failure = play_both(&client, &server).0.failure;
+        let actual = failure.expect("it is too late").actual;
+        assert!(actual.ends_with(why), "{actual}");
+    }
+    let client =
+        format!("login\n{opens}< channel-close\n> channel-close\n{opens}< channel-close\nlive");
+    let server = format!(
+        "login\n{confirms}> channel-close\n< channel-close\n{confirms}> channel-close\nlive"
+    );
+    let (client, server) = play_both(&client, &server);
+    passes(&client);
+    passes(&server);
 }
 
 #[test]
@@ -585,6 +641,22 @@ fn a_secret_hashed_as_a_string_is_called_by_its_name() {
         endpoint.on_ecdh_reply(&reply).expect_err("it is wrong"),
         @"an ECDH_REPLY whose signature of the exchange hash does not verify: it is over the 32 bytes of the shared secret and not over its mpint"
     );
+}
+
+/// Dropbear's client has guessed by the time that a server says what it offers.
+#[test]
+fn a_guess_is_judged_when_both_have_said_what_they_offer() {
+    let server = "> ident\n< ident\n< kexinit\nquiet 100ms\nhandshake\nlive";
+    let right = "> kexinit first-kex-packet-follows=yes\n> ecdh-init\n< kexinit";
+    let wrong =
+        "> kexinit first-kex-packet-follows=yes kex=curve25519-sha256@libssh.org,curve25519-sha256
+> ecdh-init\n< kexinit\n> ecdh-init";
+    for guess in [right, wrong] {
+        let client = format!("> ident\n< ident\n{guess}\nhandshake\nlive");
+        let (client, server) = play_both(&client, server);
+        passes(&client);
+        passes(&server);
+    }
 }
 
 /// A server that does not pass it over looks as if it could not sign.

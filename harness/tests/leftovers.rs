@@ -249,7 +249,7 @@ fn no_container_is_left() {
         &Run::has_begun_in_container,
     );
     hasty.signal(interrupt());
-    thread::sleep(Duration::from_millis(200));
+    thread::sleep(Duration::from_secs(1));
     hasty.signal(interrupt());
     assert_eq!(hasty.status().code(), Some(130), "{}", hasty.said());
     // The engine may still be at what it was told, and somebody in haste does not wait for it.

@@ -79,10 +79,11 @@ const APPLICATIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Who may write to the terminal: nobody else has anything to say there.
-const SPEAKERS: [&str; 16] = [
+const SPEAKERS: [&str; 17] = [
     "cli/bisect.rs",
     "cli/check.rs",
     "cli/clean.rs",
+    "cli/completions.rs",
     "cli/doctor.rs",
     "cli/learn.rs",
     "cli/lure.rs",

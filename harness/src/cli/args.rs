@@ -162,6 +162,15 @@ pub(super) enum Command {
     Learn(LearnArgs),
     /// Remove containers that earlier runs left behind.
     Clean(CleanArgs),
+    /// Print a script that completes commands and options in a shell.
+    #[command(after_help = "Example: source <(sshdrill completions bash)")]
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell.
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -229,8 +238,8 @@ pub(super) struct RunArgs {
     )]
     pub(super) retries: usize,
 
-    /// How long one case may take.
-    #[arg(long, value_name = "SECS", default_value_t = TIMEOUT_SECS)]
+    /// How long one case may take, in whole seconds.
+    #[arg(long, value_name = "SECS", default_value_t = TIMEOUT_SECS, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) timeout: u64,
 
     /// Folder of the scenario files [default: the one of this repository].
@@ -410,8 +419,8 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "N", value_parser = parse_seed)]
     pub(super) seed: Option<u64>,
 
-    /// How long one case may take, in seconds.
-    #[arg(long, value_name = "SECS", default_value_t = TIMEOUT_SECS)]
+    /// How long one case may take, in whole seconds.
+    #[arg(long, value_name = "SECS", default_value_t = TIMEOUT_SECS, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) timeout: u64,
 
     /// Folder of the scenario files [default: the one of this repository].
@@ -520,11 +529,12 @@ pub(super) struct CleanArgs {
     pub(super) images: bool,
 }
 
-fn parse_seed(text: &str) -> Result<u64, std::num::ParseIntError> {
-    match text.strip_prefix("0x") {
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let read = match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),
-    }
+    };
+    read.map_err(|_| "it is no number below 2^64, in decimal or after 0x in hex".to_owned())
 }
 
 #[cfg(test)]

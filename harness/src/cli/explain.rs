@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::args::ExplainArgs;
+use super::prepare::program;
 use super::{Exit, Stop, prepare};
 use crate::peer::PeerInfo;
 use crate::peer::catalogue::Roster;
@@ -27,7 +28,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
     let mut text = explained(scenario, &catalogue);
     text.push_str(&peers(scenario, &Roster::default().declared()));
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "\nrun it      cargo drill run {}", scenario.name);
+    let _ = writeln!(text, "\nrun it      {} run {}", program(), scenario.name);
     if others > 0 {
         let _ = writeln!(
             text,

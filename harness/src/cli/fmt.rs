@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::FmtArgs;
+use super::prepare::program;
 use super::{Exit, Stop, places};
 use crate::scenario::{format, scenario_files};
 
@@ -25,7 +26,9 @@ pub(super) fn fmt(args: &FmtArgs) -> Result<Exit, Stop> {
     }
     if args.check && wrong > 0 {
         let what = format!("{wrong} of {} files are laid out otherwise", files.len());
-        return Err(Stop::new(Exit::NotAsExpected, what).hint("`cargo drill fmt` lays them out"));
+        return Err(
+            Stop::new(Exit::NotAsExpected, what).hint(format!("`{} fmt` lays them out", program()))
+        );
     }
     Ok(Exit::AsExpected)
 }

@@ -6,6 +6,7 @@ mod args;
 mod bisect;
 mod check;
 mod clean;
+mod completions;
 mod coverage;
 mod diff;
 mod doctor;
@@ -26,6 +27,7 @@ mod run;
 mod runs;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Doctor => Ok(doctor::doctor()),
         Command::Learn(args) => learn::learn(args),
         Command::Clean(args) => clean::clean(args),
+        Command::Completions(args) => completions::completions(args),
     };
     match ended {
         Ok(exit) => exit.into(),
@@ -101,6 +104,21 @@ impl Stop {
         };
         let what = format!("cannot write a report: {error}");
         Self::new(Exit::Environment, what).hint(hint)
+    }
+
+    /// A file or folder of the command line cannot be read.
+    fn unreadable(path: &Path, error: &io::Error) -> Self {
+        let stop = Self::new(
+            Exit::DoesNotParse,
+            format!("cannot read {}: {error}", path.display()),
+        );
+        match (error.kind(), std::env::current_dir()) {
+            (io::ErrorKind::NotFound, Ok(here)) if path.is_relative() => {
+                stop.hint(format!("it is looked for in {}", here.display()))
+            }
+            (io::ErrorKind::NotFound, _) => stop.hint("is it spelled right?"),
+            _ => stop.hint("may this user read it?"),
+        }
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {

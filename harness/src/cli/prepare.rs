@@ -33,6 +33,7 @@ pub(super) fn files(folder: Option<&Path>) -> Result<(Catalogue, Vec<Arc<Scenari
     let catalogue = Catalogue::load(&places::requirements())
         .map_err(|error| Stop::new(Exit::DoesNotParse, error.to_string()))?;
     let folder = folder.map_or_else(places::scenarios, Path::to_owned);
+    std::fs::read_dir(&folder).map_err(|error| Stop::unreadable(&folder, &error))?;
     let scenarios = load_dir(&folder, &catalogue).map_err(|errors| {
         let what = format!("the scenarios below {} do not parse", folder.display());
         Stop::new(Exit::DoesNotParse, format!("{what}\n\n{errors}"))
@@ -67,8 +68,10 @@ impl Request {
         }
         let (catalogue, scenarios) = files(args.scenarios.as_deref())?;
         let folder = args.expected.clone().unwrap_or_else(places::expected);
-        let expectations = Expectations::load(&folder)
-            .map_err(|error| Stop::new(Exit::DoesNotParse, error.to_string()))?;
+        let expectations = Expectations::load(&folder).map_err(|error| {
+            Stop::new(Exit::DoesNotParse, error.to_string())
+                .hint("fixtures/expected/README.md says what is in such a file")
+        })?;
         let selection = Selection {
             names: args.names.clone(),
             peers: args.peer.clone(),
@@ -279,13 +282,17 @@ fn roster(args: &RunArgs) -> Result<Roster, Stop> {
     })
 }
 
-/// How this program was called: by cargo, or by its name.
-fn program() -> String {
-    let by_cargo = std::env::var_os("CARGO").map(|_| "cargo drill".to_owned());
-    let by_name = || std::env::args().next();
-    by_cargo
-        .or_else(by_name)
-        .unwrap_or_else(|| "sshdrill".to_owned())
+/// How this program is called again from any folder: by cargo, by its name or by its path.
+pub(super) fn program() -> String {
+    if std::env::var_os("CARGO").is_some() {
+        return "cargo drill".to_owned();
+    }
+    let name = std::env::args().next();
+    let name = name.unwrap_or_else(|| "sshdrill".to_owned());
+    match name.contains('/') {
+        true => std::path::absolute(&name).map_or(name, |path| path.display().to_string()),
+        false => name,
+    }
 }
 
 /// What a case needs on its command line beside its own name to run again as it ran.

@@ -1,5 +1,6 @@
 //! `sshdrill probe`: the cases for servers against a server that somebody else started.
 
+use std::io::ErrorKind;
 use std::net::ToSocketAddrs;
 
 use super::args::ProbeArgs;
@@ -21,10 +22,18 @@ pub(super) fn probe(args: &ProbeArgs) -> Result<Exit, Stop> {
         )
         .hint("for example: sshdrill probe 127.0.0.1:22, or [::1]:22")
     };
+    let not_found = |e: std::io::Error| match e.kind() {
+        ErrorKind::InvalidInput => unknown(e.to_string()),
+        _ => {
+            let what = format!("cannot find `{}`: {e}", args.address);
+            Stop::new(Exit::Environment, what)
+                .hint("is the name of the host right, and is there a network?")
+        }
+    };
     let addr = args
         .address
         .to_socket_addrs()
-        .map_err(|e| unknown(e.to_string()))?
+        .map_err(not_found)?
         .next()
         .ok_or_else(|| unknown("it has no address".to_owned()))?;
     let mut run = args.run.clone();

@@ -46,12 +46,7 @@ pub(super) fn replay_all(args: &ReplayArgs) -> Result<Exit, Stop> {
 
 /// The file itself, or every transcript below a folder.
 pub(super) fn transcripts_in(path: &Path) -> Result<Vec<PathBuf>, Stop> {
-    let unreadable = |error| {
-        Stop::new(
-            Exit::DoesNotParse,
-            format!("cannot read {}: {error}", path.display()),
-        )
-    };
+    let unreadable = |error| Stop::unreadable(path, &error);
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -83,9 +78,9 @@ pub(super) fn below(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<Transcript, Stop> {
-    let stop = |why: String| Stop::new(Exit::DoesNotParse, format!("{}: {why}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| stop(error.to_string()))?;
+    let text = fs::read_to_string(path).map_err(|error| Stop::unreadable(path, &error))?;
     Transcript::parse(&text).map_err(|error| {
-        stop(format!("not a transcript: {error}")).hint("`sshdrill record` makes such files")
+        let what = format!("{}: not a transcript: {error}", path.display());
+        Stop::new(Exit::DoesNotParse, what).hint("`sshdrill record` makes such files")
     })
 }

@@ -59,15 +59,15 @@ fn run_requested(args: &RunArgs, request: &Request) -> Result<Exit, Stop> {
         thread::scope(|scope| {
             let running = scope.spawn(|| conduct(args, request, &interrupt, sender));
             let told = listen(args, &request.catalogue, &events);
-            let tally = running
+            let ended = running
                 .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             told.map_err(|error| Stop::unwritable(&error))?;
-            Ok(if interrupt.is_raised() {
-                Exit::Interrupted
-            } else {
-                Exit::of(&tally)
-            })
+            // What goes wrong with a peer from then on says nothing.
+            if interrupt.is_raised() {
+                return Ok(Exit::Interrupted);
+            }
+            Ok(Exit::of(&ended?))
         })
     };
     let (ended, removed) = container::leaving_none(run);

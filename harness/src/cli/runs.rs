@@ -9,12 +9,7 @@ use crate::report::record::Record;
 
 /// Reads a JSON report.
 pub(super) fn read(path: &Path) -> Result<Record, Stop> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        Stop::new(
-            Exit::DoesNotParse,
-            format!("cannot read {}: {error}", path.display()),
-        )
-    })?;
+    let text = fs::read_to_string(path).map_err(|error| Stop::unreadable(path, &error))?;
     json::parse(&text).map_err(|error| {
         Stop::new(Exit::DoesNotParse, format!("{}: {error}", path.display()))
             .hint("`sshdrill run --json FILE` writes one")

@@ -41,8 +41,11 @@ pub fn signing_key(file: &str) -> SigningKey {
 /// # Errors
 /// [`Broken`] when there is none, or it is no such file.
 pub fn read(path: &Path) -> Result<SigningKey, Broken> {
-    let doing = format!("cannot use the key in {}", path.display());
-    let file = KeyFile::read(path).map_err(|e| Broken::while_doing(&doing, e))?;
+    let file = KeyFile::read(path).map_err(|e| {
+        Broken::while_doing("cannot use the key", e).hint(
+            "a file that ssh-keygen or minissh keygen made, of an Ed25519 key without passphrase",
+        )
+    })?;
     Ok(file.key)
 }
 

@@ -156,15 +156,24 @@ fn rows(record: &Record) -> Vec<Row<'_>> {
     }
     let mut rows = Vec::new();
     for area in names.chunk_by(|(a, _), (b, _)| area_of(a) == area_of(b)) {
-        let is_quiet = |cases: &[&Case]| cases.iter().all(|case| case.is_plain_pass());
-        let (quiet, loud): (Vec<_>, Vec<_>) = area.iter().partition(|(_, cases)| is_quiet(cases));
-        let cases: Vec<&Case> = quiet
-            .iter()
-            .flat_map(|(_, cases)| cases.iter().copied())
-            .collect();
-        if !cases.is_empty() {
-            let name = area_of(area[0].0);
-            rows.push(Row::new(format!("{name}/  {} pass", quiet.len()), &cases));
+        let folds: [(&str, fn(&Case) -> bool); 2] = [
+            ("pass", |case| case.is_plain_pass()),
+            ("not run", |case| case.verdict.is_none()),
+        ];
+        let mut loud: Vec<_> = area.iter().collect();
+        for (word, is_quiet) in folds {
+            let all = |cases: &[&Case]| cases.iter().all(|case| is_quiet(case));
+            let (quiet, rest): (Vec<_>, Vec<_>) =
+                loud.into_iter().partition(|(_, cases)| all(cases));
+            loud = rest;
+            let cases: Vec<&Case> = quiet
+                .iter()
+                .flat_map(|(_, cases)| cases.iter().copied())
+                .collect();
+            if !cases.is_empty() {
+                let name = area_of(area[0].0);
+                rows.push(Row::new(format!("{name}/  {} {word}", quiet.len()), &cases));
+            }
         }
         rows.extend(
             loud.iter()

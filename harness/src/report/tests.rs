@@ -325,6 +325,37 @@ fn a_large_matrix_shows_what_did_not_pass() {
     insta::assert_snapshot!(text);
 }
 
+/// A run that was stopped early still shows what it has.
+#[test]
+fn a_large_matrix_folds_what_did_not_run() {
+    let cases: Vec<_> = (0..60)
+        .map(|number| {
+            Arc::new(fake::case(
+                fake::scenario(&format!("kex/{number}")),
+                "minissh",
+                "other",
+            ))
+        })
+        .collect();
+    let planned = Event::Planned {
+        seed: 7,
+        participants: vec![participant("other")],
+        cases: cases.clone(),
+        left_out: Vec::new(),
+    };
+    let finished = [Verdict::Pass, Verdict::Fail].into_iter().zip(&cases);
+    let finished = finished.map(|(verdict, case)| Event::CaseFinished {
+        case: Arc::clone(case),
+        outcome: Arc::new(outcome(verdict)),
+    });
+    let events: Vec<Event> = [planned].into_iter().chain(finished).collect();
+    let text = plain(&summary::render(&told(&events), 80));
+    for row in ["kex/  1 pass", "kex/  58 not run", "kex/1 "] {
+        assert!(text.contains(row), "{text}");
+    }
+    assert!(text.lines().count() < 40, "{text}");
+}
+
 /// Each verdict as news and as known, and a pass of what is known to fail.
 fn record_with_known() -> Record {
     let mut record = run_of(&[

@@ -5,6 +5,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use minissh::process::is_ignored;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,6 +14,10 @@ use signal_hook::iterator::Signals;
 
 /// The signals that ask a program to end; the first comes when its terminal is closed.
 const SIGNALS: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// Signals so soon behind the first are the same wish: timeout(1) sends one to the program and one to
+/// its group.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// Whether somebody asked the run to stop.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +28,8 @@ impl Interrupt {
     pub const EXIT_CODE: u8 = 130;
 
     /// Listens for SIGHUP, SIGINT and SIGTERM. The first asks the run to stop and does `at_first`;
-    /// the second does `in_haste` and ends the program; the third does not wait for that.
+    /// the second, unless it comes at the same time, does `in_haste` and ends the program; the third
+    /// does not wait for that.
     ///
     /// # Errors
     /// The operating system's, when a signal handler or a thread cannot be had.
@@ -40,9 +46,10 @@ impl Interrupt {
             .spawn(move || {
                 let mut signals = signals.forever();
                 signals.next();
+                let first = Instant::now();
                 raised.raise();
                 at_first();
-                signals.next();
+                signals.find(|_| first.elapsed() > SAME_WISH);
                 end_on_signals();
                 in_haste();
                 process::exit(Self::EXIT_CODE.into());

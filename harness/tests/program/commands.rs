@@ -17,6 +17,16 @@ cites rfc4253-4.2/ident-line
 ";
 
 #[test]
+fn completions_are_for_every_shell() {
+    let stage = Stage::with("untidy", UNTIDY);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = stage.sshdrill(&["completions", shell]);
+        assert_code(&output, 0);
+        assert_says(&stdout(&output), &["sshdrill", "pairing"]);
+    }
+}
+
+#[test]
 fn check_counts_what_is_right_and_shows_what_is_not() {
     let stage = Stage::with("untidy", UNTIDY);
     let scenarios = stage.path("scenarios");

@@ -127,6 +127,14 @@ fn two_when_the_command_line_is_not_understood() {
         &stage.run(&["--require", "containers", "--no-containers"]),
         2,
     );
+    for (args, says) in [
+        (["--timeout", "0"], "0 is not in 1.."),
+        (["--seed", "zz"], "no number below 2^64"),
+    ] {
+        let output = stage.run(&args);
+        assert_code(&output, 2);
+        assert_says(&stderr(&output), &[says]);
+    }
 }
 
 const DEVIATES: &str = r#"# A command prints something that nobody said, and only should not have.
@@ -329,6 +337,26 @@ fn three_when_a_scenario_does_not_parse() {
         "{text}"
     );
     assert!(text.contains("did you mean `exec`"), "{text}");
+}
+
+#[test]
+fn three_when_a_file_is_not_there() {
+    let stage = Stage::with("passes", PASSES);
+    let nowhere = stage.path("nowhere");
+    for args in [
+        &["check", "--scenarios", &*nowhere][..],
+        &["replay", &nowhere],
+        &["diff", &nowhere, &nowhere],
+        &["learn", &nowhere],
+    ] {
+        let output = stage.sshdrill(args);
+        assert_code(&output, 3);
+        let says = [
+            &*format!("cannot read {nowhere}: "),
+            "hint: is it spelled right?",
+        ];
+        assert_says(&stderr(&output), &says);
+    }
 }
 
 #[test]

@@ -183,10 +183,10 @@ fn indexed<'a>(record: &'a Record, name: &'a str) -> IndexedScenario<'a> {
     }
 }
 
-/// What was expected and what came, for the list of what did not pass.
+/// What came and what was expected, for the list of what did not pass, which cuts it behind two lines.
 fn told(case: &Case) -> Option<String> {
     let failure = case.failure.as_ref()?;
-    let told = format!("expected {}; actual: {}", failure.expected, failure.actual);
+    let told = format!("{}; expected {}", failure.actual, failure.expected);
     let line = harmless(&told).replace('\n', " ");
     Some(line.chars().take(TOLD_CHARS_MAX).collect())
 }

@@ -325,6 +325,8 @@ async function page(one) {
     <div class="wire">${steps(scenario, detail)}${ladder(one, detail)}</div>
     ${logs(detail)}
   </article>`;
+  // What went wrong stands at the end of a log.
+  for (const log of document.querySelectorAll('pre.log')) log.scrollTop = log.scrollHeight;
   document.getElementById('copy').addEventListener('click', async (event) => {
     try { await navigator.clipboard.writeText(detail.rerun); event.target.textContent = 'Copied'; } catch { getSelection().selectAllChildren(document.querySelector('.again code')); }
   });
@@ -416,7 +418,7 @@ function fields(text) {
 function logs({ logs: some }) {
   if (!some?.length) return '';
   const log = ({ name, text, before }) => `<section><h3>${esc(name)}</h3>${before ? `<p class="note">${plural(before, 'byte')} before this left out</p>` : ''}<pre class="code log" tabindex="0">${esc(text) || '<span class="note">It said nothing.</span>'}</pre></section>`;
-  return `<section><h2>What both sides logged</h2><div class="two">${some.map(log).join('')}</div></section>`;
+  return `<section><h2>${some.length > 1 ? 'What both sides logged' : 'What was logged'}</h2><div class="two">${some.map(log).join('')}</div></section>`;
 }
 
 // Routes and colours.

@@ -428,13 +428,22 @@ impl Endpoint<'_> {
     }
 
     fn try_farewell(&mut self) -> Result<(), Stop> {
-        if self.role == Role::Server && self.channel.stage == Stage::Running {
+        let stage = (self.role == Role::Server).then_some(self.channel.stage);
+        if stage == Some(Stage::Running) {
             self.say("channel-request")?;
             self.say("channel-eof")?;
             self.say("channel-close")?;
+        }
+        // A client whose command is over leaves. One that is slow would take our leaving for a failure.
+        if matches!(stage, Some(Stage::Running | Stage::Closed)) {
             let deadline = Instant::now() + FAREWELL;
-            while let Some(Incoming::Message { .. }) = self.receive(deadline)? {}
-        } else if self.ours.kexinit.is_some() {
+            while let Some(incoming) = self.receive(deadline)? {
+                if incoming.is_end() || !matches!(incoming, Incoming::Message { .. }) {
+                    return Ok(());
+                }
+            }
+        }
+        if self.ours.kexinit.is_some() {
             self.say("disconnect")?;
         }
         Ok(())

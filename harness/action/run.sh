@@ -13,7 +13,8 @@ Usage: run.sh, with variables in the environment
 
   DRILL_MANIFEST       a manifest of the implementation (harness/PEERS.md), or instead of it:
   DRILL_SERVER_START   the shell line that starts a server, and
-  DRILL_CLIENT_START   the shell line that starts a client; one of them is enough
+  DRILL_CLIENT_START   the shell line that starts a client; one of them is enough, and both begin
+                       in the folder that this script is called in
   DRILL_SCENARIOS      which scenarios, as names or globs  [default: all]
   DRILL_ARGUMENTS      more arguments for `sshdrill run`
   DRILL_REPORTS        the folder of the reports           [default: sshdrill-reports]
@@ -35,10 +36,17 @@ stop() { # MESSAGE HINT
     exit 2
 }
 
+# Changes to this folder. Commands of peers begin in a fresh one, in which `./my-sshd` is nothing.
+to_here() {
+    # shellcheck disable=SC2016 # that is what must not be expanded
+    printf 'cd "%s" || exit' "$(sed 's/[\\"$`]/\\&/g' <<<"$PWD")"
+}
+
 # A role of a manifest. A TOML string of this kind may hold anything but three quotes in a row.
 role() { # NAME SHELL-LINE
-    [[ $2 != *"'''"* ]] || stop "three single quotes in a row in \`$2\`" 'put the line into a script'
-    printf "[%s]\nstart = '''\n%s\n'''\n" "$1" "$2"
+    [[ $PWD$2 != *"'''"* ]] || stop "three single quotes in a row in \`$PWD\` or \`$2\`" \
+        'put the line into a script, or call the folder otherwise'
+    printf "[%s]\nstart = '''\n%s\n%s\n'''\n" "$1" "$(to_here)" "$2"
 }
 
 # The manifest of who has none.

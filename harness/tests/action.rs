@@ -1,6 +1,7 @@
 //! What the GitHub action runs, run here.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -86,6 +87,36 @@ fn two_lines_are_enough_and_a_failure_is_the_exit_code() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(
         said(&output).contains("2 cases: 1 pass, 1 fail"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// As the README writes them; the folder's name is one that a shell would take apart.
+#[test]
+fn programs_of_the_workspace_are_found_by_a_relative_path() {
+    if !has_openssh() {
+        return;
+    }
+    let folder = tempfile::Builder::new()
+        .prefix(r#"it's "$HOME" "#)
+        .tempdir()
+        .expect("a temporary folder");
+    let program = folder.path().join("my-ssh");
+    let script = "#!/bin/sh\nexec ssh -F /dev/null -o BatchMode=yes \"$@\"\n";
+    fs::write(&program, script).expect("writable");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
+    let client = r#"exec ./my-ssh -i "$DRILL_USER_KEY" -o UserKnownHostsFile="$DRILL_KNOWN_HOSTS" -o StrictHostKeyChecking=yes -p "$DRILL_PORT" "$DRILL_USER@$DRILL_HOST" "$DRILL_COMMAND""#;
+    let output = run(
+        &folder,
+        &[
+            ("DRILL_CLIENT_START", client),
+            ("DRILL_SCENARIOS", "kex/handshake interop/exec-output"),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("2 cases: 2 pass"),
         "{}",
         said(&output)
     );

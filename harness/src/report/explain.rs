@@ -39,9 +39,9 @@ pub fn render(record: &Record, case: &Case) -> String {
         for id in &scenario.cites {
             item(&mut text, "clause", &clause(record, id, scenario.level));
         }
-        if !scenario.consequence.is_empty() {
-            item(&mut text, "consequence", &scenario.consequence);
-        }
+    }
+    if let Some(consequence) = record.consequence_of(case) {
+        item(&mut text, "consequence", consequence);
     }
     for note in &case.notes {
         item(&mut text, "note", note);

@@ -194,7 +194,10 @@ fn details(text: &mut String, record: &Record, case: &Case) {
             let (source, says) = (quoted(&clause.source), quoted(&clause.says));
             let _ = writeln!(text, "> **{source}** {says}\n>");
         }
-        let _ = writeln!(text, "> {}\n", quoted(&known.consequence));
+        if let Some(consequence) = record.consequence_of(case) {
+            let _ = writeln!(text, "> {}", quoted(consequence));
+        }
+        text.push('\n');
     }
     let _ = writeln!(text, "```sh\n{rerun}\n```\n");
     let explained = explain::render(record, case);

@@ -222,6 +222,43 @@ fn many_failures_explain_themselves_in_short() {
     insta::assert_snapshot!(plain(&explain::brief(&record, case)));
 }
 
+/// Good news must not read like a failure.
+#[test]
+fn a_pass_unlike_known_has_no_consequence() {
+    let mut passed = outcome(Verdict::Pass);
+    passed.failure = Some(Failure {
+        line: None,
+        step: "what is known of this case".to_owned(),
+        expected: "fail: it is old".to_owned(),
+        actual: "pass".to_owned(),
+        hint: Some("take it out".to_owned()),
+    });
+    passed.known = Some(Known {
+        verdicts: vec![Verdict::Fail],
+        reason: "it is old".to_owned(),
+        link: None,
+    });
+    let record = one(passed);
+    insta::assert_snapshot!(plain(&explain::render(&record, &record.cases[0])), @r#"
+    PASS  interop/exec  minissh→other  (minissh → other)
+          packets, as minissh saw them
+              0.000ms >         ident SSH-2.0-scripted
+              1.000ms <         ident SSH-2.0-other_1.0
+              2.000ms >  0:2    IGNORE(2) data="inserted"
+              7.000ms <  0:1    NEWKEYS(21)
+              9.000ms <         closed
+          while:       what is known of this case
+          expected:    fail: it is old
+          actual:      pass
+          clause:      RFC 4254 §6.5: A server may run a command. [rfc4254-6.5/exec, must]
+          known:       as fail: it is old
+          hint:        take it out
+          again:       cargo drill run interop/exec --pairing minissh:other --seed 0x7
+    "#);
+    let told = markdown::render(&record);
+    assert!(!told.contains("nobody can run a command"), "{told}");
+}
+
 /// A trace of a large transfer must not bury the failure.
 #[test]
 fn a_long_trace_is_cut_to_what_decided() {

@@ -133,7 +133,7 @@ impl Expectations {
         let failure = outcome.failure.clone();
         let failure = failure.or_else(|| {
             let is_surprise = !known.verdicts.contains(&outcome.verdict);
-            is_surprise.then(|| found.surprise(&known))
+            is_surprise.then(|| found.surprise(&known, outcome.verdict))
         });
         Outcome {
             failure,
@@ -247,13 +247,13 @@ impl Expected {
         }
     }
 
-    /// It passes, or fails in another way than is known.
-    fn surprise(&self, known: &Known) -> Failure {
+    /// It ends otherwise than is known, and says nothing of why: it passes.
+    fn surprise(&self, known: &Known, verdict: Verdict) -> Failure {
         Failure {
             line: None,
             step: "what is known of this case".to_owned(),
             expected: format!("{known}"),
-            actual: "another verdict".to_owned(),
+            actual: verdict.to_string(),
             hint: Some(format!(
                 "if this is good news, take `{}` out of {}",
                 self.entry.scenario.glob(),

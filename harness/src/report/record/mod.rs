@@ -250,6 +250,15 @@ impl Record {
     pub fn scenario_of(&self, case: &Case) -> Option<&Scenario> {
         self.scenarios.get(&case.scenario)
     }
+
+    /// What a miss does to the other side. Of a case that passed there is nothing to say, also when the
+    /// pass is a surprise.
+    #[must_use]
+    pub fn consequence_of(&self, case: &Case) -> Option<&str> {
+        let scenario = self.scenario_of(case)?;
+        let was_missed = case.verdict != Some(Verdict::Pass);
+        (was_missed && !scenario.consequence.is_empty()).then_some(&*scenario.consequence)
+    }
 }
 
 impl Case {

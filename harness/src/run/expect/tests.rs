@@ -38,7 +38,15 @@ fn a_known_failure_is_as_expected_and_a_pass_in_its_place_is_not() {
     assert!(compared("auth/x", "mine-old", Verdict::Fail).is_as_expected());
     let pass = compared("auth/x", "mine-old", Verdict::Pass);
     assert!(!pass.is_as_expected());
-    let hint = pass.failure.and_then(|failure| failure.hint);
+    let failure = pass.failure.expect("it is a surprise");
+    assert_eq!(
+        (&*failure.expected, &*failure.actual),
+        (
+            "fail: it ends the connection <https://example.org/1>",
+            "pass"
+        )
+    );
+    let hint = failure.hint;
     assert!(hint.is_some_and(|hint| hint.contains("`auth/*` out of mine.toml")));
 }
 

@@ -95,6 +95,7 @@ impl Request {
             terms,
         };
         request.check_names()?;
+        request.check_scenarios_of_expectations(args)?;
         // The one that is up already has no id that could be wrong.
         if args.live.is_none() {
             request.check_peers()?;
@@ -162,6 +163,25 @@ impl Request {
         Arc::clone(&self.expectations)
     }
 
+    /// Every expectation must be about some scenario, also where few of them are run.
+    fn check_scenarios_of_expectations(&self, args: &RunArgs) -> Result<(), Stop> {
+        // What is known here is about the scenarios of this repository.
+        if args.scenarios.is_some() && args.expected.is_none() {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.scenarios.iter().map(|s| s.name.as_str()).collect();
+        let lost = self.expectations.of_no_scenario(&names);
+        let told = lost.iter().map(|(glob, path)| {
+            let meant = nearest(&[*glob], &names);
+            let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+            format!(
+                "`{glob}` in {}: no scenario is called so{meant}",
+                path.display()
+            )
+        });
+        stale(&told.collect::<Vec<_>>())
+    }
+
     /// In a run that narrows nothing, every expectation about a peer that is here must be of use.
     fn check_expectations(
         &self,
@@ -174,17 +194,11 @@ impl Request {
         if !is_whole {
             return Ok(());
         }
-        let stale = self.expectations.stale(&self.scenarios, &plan.cases, infos);
-        if stale.is_empty() {
-            return Ok(());
-        }
-        let told: Vec<String> = stale
+        let found = self.expectations.stale(&plan.cases, infos);
+        let told = found
             .iter()
-            .map(|each| format!("{}: {}", each.what, each.why))
-            .collect();
-        let what = format!("an expectation is stale\n{}", told.join("\n"));
-        Err(Stop::new(Exit::NotAsExpected, what)
-            .hint("take it out, or correct its scenario, role or versions"))
+            .map(|each| format!("{}: {}", each.what, each.why));
+        stale(&told.collect::<Vec<_>>())
     }
 
     /// Starts what is wanted and can be, and makes the plan.
@@ -347,6 +361,16 @@ pub(super) fn nothing(kind: &str, filters: &[&str], known: &[&str]) -> Stop {
         )),
         (None, _) => stop.hint(format!("there are {}", known.join(", "))),
     }
+}
+
+/// Expectations that are of no use, each with the reason, end the run before its first case.
+fn stale(told: &[String]) -> Result<(), Stop> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    let what = format!("an expectation is stale\n{}", told.join("\n"));
+    Err(Stop::new(Exit::NotAsExpected, what)
+        .hint("take it out, or correct its scenario, role or versions"))
 }
 
 /// The known name that a slip of the keyboard would make into one of the filters.

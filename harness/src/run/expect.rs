@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::event::{Case, LeftOut};
 use super::{MINISSH, SCRIPTED};
 use crate::peer::{Origin, PeerInfo};
-use crate::scenario::Scenario;
 use crate::verdict::{Failure, Known, Outcome, Verdict};
 
 pub use versions::Versions;
@@ -142,20 +141,23 @@ impl Expectations {
         }
     }
 
-    /// The entries that no case of a full selection is about, although a peer of theirs was there,
-    /// or whose scenario there is not.
+    /// The entries that are about none of all scenarios, whatever is run of them: the name or glob of
+    /// each, and its file.
     #[must_use]
-    pub fn stale(
-        &self,
-        scenarios: &[std::sync::Arc<Scenario>],
-        cases: &[std::sync::Arc<Case>],
-        peers: &[PeerInfo],
-    ) -> Vec<LeftOut> {
-        let is_stale = |each: &&Expected| {
+    pub fn of_no_scenario(&self, names: &[&str]) -> Vec<(&str, &Path)> {
+        let is_lost = |each: &&Expected| {
             let matcher = &each.entry.scenario;
-            if !scenarios.iter().any(|s| matcher.is_match(&s.name)) {
-                return true;
-            }
+            !names.iter().any(|name| matcher.is_match(name))
+        };
+        let lost = self.0.iter().filter(is_lost);
+        lost.map(|each| (each.entry.scenario.glob().glob(), each.path.as_path()))
+            .collect()
+    }
+
+    /// The entries that no case of a full selection is about, although a peer of theirs was there.
+    #[must_use]
+    pub fn stale(&self, cases: &[std::sync::Arc<Case>], peers: &[PeerInfo]) -> Vec<LeftOut> {
+        let is_stale = |each: &&Expected| {
             let is_here = peers
                 .iter()
                 .any(|peer| !is_live(peer) && each.fits(peer) && each.can_be(peer));

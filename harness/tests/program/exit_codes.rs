@@ -226,6 +226,28 @@ fn one_when_nothing_is_what_an_expectation_is_about() {
     assert_code(&list(&of_something), 0);
 }
 
+/// A slip in a name is one however little is run; what another run of this repository knows is none
+/// where the scenarios are somebody else's.
+#[test]
+fn one_when_an_expectation_is_about_no_scenario_also_in_a_narrowed_run() {
+    let stage = Stage::with("passes", PASSES);
+    let expected = expecting(&stage, &[("made-up/pases", "fail")]);
+    let output = stage.run(&["made-up/passes", "--expected", &expected]);
+    assert_code(&output, 1);
+    let says = [
+        "error: an expectation is stale",
+        "`made-up/pases` in ",
+        "no scenario is called so; did you mean `made-up/passes`?",
+        "hint: take it out",
+    ];
+    assert_says(&stderr(&output), &says);
+    assert_code(&stage.run(&["made-up/passes"]), 0);
+
+    let narrow = ["run", "kex/handshake", "--pairing", "minissh:scripted"];
+    let output = stage.sshdrill(&[&narrow[..], &["--list", "--expected", &expected]].concat());
+    assert_code(&output, 1);
+}
+
 /// So many machines can share a run, and none is red because it had nothing to do.
 #[test]
 fn every_case_is_run_in_one_shard_and_an_empty_shard_is_fine() {

@@ -79,10 +79,7 @@ fn what_somebody_else_started_is_known_by_what_it_calls_itself() {
 
 #[test]
 fn an_entry_is_stale_when_its_peer_is_here_and_no_case_is() {
-    let scenarios = [Arc::new(fake::scenario("auth/x"))];
-    let stale = |cases: &[Arc<Case>], peers: &[PeerInfo]| {
-        expectations().stale(&scenarios, cases, peers).len()
-    };
+    let stale = |cases: &[Arc<Case>], peers: &[PeerInfo]| expectations().stale(cases, peers).len();
     let theirs = [Arc::new(case("auth/x", "mine-old"))];
     assert_eq!(stale(&theirs, &peers()), 0);
     assert_eq!(stale(&[], &peers()), 1);
@@ -93,11 +90,14 @@ fn an_entry_is_stale_when_its_peer_is_here_and_no_case_is() {
     };
     let client = fake::info("mine-old", no_server);
     assert_eq!(stale(&[], &[client]), 0, "its peer is no server");
-    assert_eq!(
-        expectations().stale(&[], &[], &[]).len(),
-        1,
-        "no such scenario"
-    );
+}
+
+#[test]
+fn an_entry_that_is_about_no_scenario_is_found_without_a_peer() {
+    let expectations = expectations();
+    assert_eq!(expectations.of_no_scenario(&["kex/x", "auth/x"]), []);
+    let lost = [("auth/*", Path::new("mine.toml"))];
+    assert_eq!(expectations.of_no_scenario(&["kex/x"]), lost);
 }
 
 #[test]

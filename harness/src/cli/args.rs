@@ -75,11 +75,12 @@ Examples:
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
-  sshdrill run --shard 1/2 --json 1.json        on one machine
-  sshdrill run --shard 2/2 --json 2.json        on another
+  sshdrill run --shard 1/2 --seed 7 --json 1.json        on one machine
+  sshdrill run --shard 2/2 --seed 7 --json 2.json        on another
   sshdrill merge 1.json 2.json -o run.json
 
-The exit code is that of the whole run.";
+The exit code is that of the whole run; 130 when cases of it were not run, and 2 when shards are
+missing, doubled, or of another seed.";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -219,7 +220,8 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) shuffle: bool,
 
-    /// Only this part of all cases, such as 2/3; which one a case is in never changes.
+    /// Only this part of all cases, such as 2/3; which one a case is in never changes. Parts that shall
+    /// be merged need the same --seed.
     #[arg(long, value_name = "I/N")]
     pub(super) shard: Option<Shard>,
 

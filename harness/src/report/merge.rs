@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::record::{Case, Record};
-use crate::run::event::{LeftOut, Tally};
+use super::record::{Case, Record, Seed};
+use crate::run::event::{LeftOut, Shard, Tally};
+
+/// Missing shards that are named.
+const MISSING_MAX: usize = 8;
 
 /// Why runs cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,14 @@ pub enum Conflict {
         /// In a later one.
         other: String,
     },
+    /// Shards of two runs that were not divided in the same way.
+    Division([Shard; 2]),
+    /// Shards of two runs with seeds of their own.
+    Seed([(Shard, Seed); 2]),
+    /// A shard is there more than once.
+    Doubled(Shard),
+    /// Shards are not there: the first of them.
+    Missing(Vec<Shard>),
 }
 
 impl fmt::Display for Conflict {
@@ -32,19 +43,36 @@ impl fmt::Display for Conflict {
             Self::Version { id, first, other } => {
                 write!(f, "{id} is {first} in one of them and {other} in another")
             }
+            Self::Division([first, other]) => {
+                write!(f, "{first} and {other} are shards of different runs")
+            }
+            Self::Seed([(first, seed), (other, other_seed)]) => {
+                write!(
+                    f,
+                    "shard {first} has the seed {seed}, and {other} has {other_seed}"
+                )
+            }
+            Self::Doubled(shard) => write!(f, "shard {shard} is there more than once"),
+            Self::Missing(shards) => {
+                let named: Vec<String> = shards.iter().map(ToString::to_string).collect();
+                write!(f, "no report of shard {} is there", named.join(", "))
+            }
         }
     }
 }
 
 impl std::error::Error for Conflict {}
 
-/// Joins them. What several have is there once.
+/// Joins them. What several have is there once. Those that say which shard they are must together be
+/// a whole run; of others that cannot be told.
 ///
 /// # Errors
 /// [`Conflict`], when they are not parts of one run.
 pub fn merge(records: Vec<Record>) -> Result<Record, Conflict> {
+    check_shards(&records)?;
     let mut records = records.into_iter();
     let mut merged = records.next().unwrap_or_default();
+    merged.shard = None;
     let mut places: HashMap<String, usize> = HashMap::new();
     for (place, case) in merged.cases.iter().enumerate() {
         places.insert(name(case), place);
@@ -75,6 +103,34 @@ pub fn merge(records: Vec<Record>) -> Result<Record, Conflict> {
         }
     }
     Ok(merged)
+}
+
+/// A shard that is not there would be missed by nobody: all other cases end as they should.
+fn check_shards(records: &[Record]) -> Result<(), Conflict> {
+    let shards = records
+        .iter()
+        .filter_map(|record| record.shard.zip(Some(record.seed)));
+    let shards: Vec<(Shard, Seed)> = shards.collect();
+    let Some(&first) = shards.first() else {
+        return Ok(());
+    };
+    if let Some((other, _)) = shards.iter().find(|(shard, _)| !shard.is_beside(first.0)) {
+        return Err(Conflict::Division([first.0, *other]));
+    }
+    if let Some(other) = shards.iter().find(|(_, seed)| *seed != first.1) {
+        return Err(Conflict::Seed([first, *other]));
+    }
+    let count = |shard: Shard| shards.iter().filter(|(it, _)| *it == shard).count();
+    if let Some((doubled, _)) = shards.iter().find(|(shard, _)| count(*shard) > 1) {
+        return Err(Conflict::Doubled(*doubled));
+    }
+    let missing = first.0.all().filter(|shard| count(*shard) == 0);
+    let missing: Vec<Shard> = missing.take(MISSING_MAX).collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Conflict::Missing(missing))
+    }
 }
 
 fn name(case: &Case) -> String {

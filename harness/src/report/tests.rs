@@ -93,6 +93,7 @@ fn one(outcome: Outcome) -> Record {
     ));
     let planned = Event::Planned {
         seed: 7,
+        shard: None,
         participants: Vec::new(),
         cases: vec![Arc::clone(&case)],
         left_out: Vec::new(),
@@ -149,6 +150,7 @@ fn record() -> Record {
         .collect();
     let mut events = vec![Event::Planned {
         seed: 7,
+        shard: None,
         participants: vec![participant("minissh"), participant("openssh-sid")],
         cases: cases.iter().map(|(case, _)| Arc::clone(case)).collect(),
         left_out: vec![
@@ -337,6 +339,7 @@ fn a_large_matrix_shows_what_did_not_pass() {
     }
     let planned = Event::Planned {
         seed: 7,
+        shard: None,
         participants: peers.iter().map(|id| participant(id)).collect(),
         cases: cases.clone(),
         left_out: Vec::new(),
@@ -558,6 +561,7 @@ fn run_of(verdicts: &[(&str, Option<Verdict>)]) -> Record {
         .collect();
     let planned = Event::Planned {
         seed: 7,
+        shard: None,
         participants: vec![participant("other")],
         cases: cases.clone(),
         left_out: Vec::new(),
@@ -599,21 +603,25 @@ fn a_diff_tells_what_is_worse_first_and_no_more_than_changed() {
 #[test]
 fn shards_make_up_the_whole_run_again() {
     let whole = record();
-    let part = |keeps: &dyn Fn(usize) -> bool| {
+    let part = |shard: &str, keeps: &dyn Fn(usize) -> bool| {
         let mut part = whole.clone();
         let cases = part.cases.into_iter().enumerate();
         part.cases = cases
             .filter(|(at, _)| keeps(*at))
             .map(|(_, case)| case)
             .collect();
+        part.shard = Some(shard.parse().expect("a shard"));
         part.left_out.push(LeftOut {
             what: "some".to_owned(),
-            why: format!("{} 1/2", LeftOut::OTHER_SHARD),
+            why: format!("{} {shard}", LeftOut::OTHER_SHARD),
             hint: None,
         });
         part
     };
-    let merged = merge::merge(vec![part(&|at| at % 2 == 0), part(&|at| at % 2 == 1)]);
+    let merged = merge::merge(vec![
+        part("1/2", &|at| at % 2 == 0),
+        part("2/2", &|at| at % 2 == 1),
+    ]);
     let mut merged = merged.expect("they fit");
     assert_eq!(
         (merged.tally, &merged.left_out),
@@ -622,6 +630,49 @@ fn shards_make_up_the_whole_run_again() {
     let place = |case: &record::Case| whole.cases.iter().position(|known| known == case);
     merged.cases.sort_by_key(place);
     assert_eq!(merged, whole);
+}
+
+/// Else what nobody ran would look as if it had passed.
+#[test]
+fn shards_that_are_not_a_whole_run_are_refused() {
+    let of = |shard: &str, seed| Record {
+        shard: Some(shard.parse().expect("a shard")),
+        seed: record::Seed(seed),
+        ..run_of(&[("a/b", Some(Verdict::Pass))])
+    };
+    let all = "18446744073709551615";
+    for (parts, why) in [
+        (vec![of("1/2", 7)], "no report of shard 2/2 is there"),
+        (
+            vec![of("2/4", 7), of("3/4", 7)],
+            "no report of shard 1/4, 4/4 is there",
+        ),
+        (
+            vec![of("1/2", 7), of("2/2", 7), of("1/2", 7)],
+            "shard 1/2 is there more than once",
+        ),
+        (
+            vec![of("1/2", 7), of("2/2", 8)],
+            "shard 1/2 has the seed 0x7, and 2/2 has 0x8",
+        ),
+        (
+            vec![of("1/2", 7), of("2/3", 7)],
+            "1/2 and 2/3 are shards of different runs",
+        ),
+        (
+            vec![of(&format!("9/{all}"), 7)],
+            &[1, 2, 3, 4, 5, 6, 7, 8]
+                .map(|number| format!("{number}/{all}"))
+                .join(", "),
+        ),
+    ] {
+        let conflict = merge::merge(parts)
+            .expect_err("they are no run")
+            .to_string();
+        assert!(conflict.contains(why), "{conflict}");
+    }
+    let merged = merge::merge(vec![of("2/2", 7), of("1/2", 7)]).expect("they are all");
+    assert_eq!(merged.shard, None);
 }
 
 #[test]
@@ -752,6 +803,7 @@ fn no_report_shows_a_password() {
     };
     let planned = Event::Planned {
         seed: 7,
+        shard: None,
         participants: Vec::new(),
         cases: vec![Arc::clone(&case)],
         left_out: Vec::new(),

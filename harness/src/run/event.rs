@@ -13,6 +13,8 @@ pub use crate::peer::catalogue::MINISSH;
 /// The id under which the scripted endpoint appears in pairings.
 pub use crate::peer::SCRIPTED;
 
+pub use super::shard::Shard;
+
 /// Who plays which role in a case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pairing {
@@ -76,6 +78,8 @@ pub enum Event {
     Planned {
         /// The seed of the whole run.
         seed: u64,
+        /// Which part of the whole run it is, if not all of it.
+        shard: Option<Shard>,
         /// Who takes part.
         participants: Vec<Participant>,
         /// Every case that will run.

@@ -23,6 +23,8 @@ use crate::scenario::{Need, Scenario, Subject};
 pub struct Plan {
     /// The seed of the whole run.
     pub seed: u64,
+    /// Which part of the whole run it is, if not all of it.
+    pub shard: Option<Shard>,
     /// Who takes part.
     pub participants: Vec<Participant>,
     /// Every case, by scenario and then in the order of the peers.
@@ -77,6 +79,7 @@ pub fn plan(
     let ids: Vec<&str> = peers.iter().map(|peer| peer.id.as_str()).collect();
     let mut plan = Plan {
         seed: terms.seed,
+        shard: None,
         participants: Vec::new(),
         cases: Vec::new(),
         left_out: Vec::new(),
@@ -116,6 +119,7 @@ impl Plan {
     pub fn told(&self) -> Event {
         Event::Planned {
             seed: self.seed,
+            shard: self.shard,
             participants: self.participants.clone(),
             cases: self.cases.clone(),
             left_out: self.left_out.clone(),
@@ -126,6 +130,7 @@ impl Plan {
     pub fn keep(&mut self, shard: Shard) {
         let all = self.cases.len();
         self.keep_only(|case| shard.holds(case));
+        self.shard = Some(shard);
         self.left_out.push(LeftOut {
             what: format!("{} of {all} cases", all - self.cases.len()),
             why: format!("{} {shard}", LeftOut::OTHER_SHARD),

@@ -193,11 +193,7 @@ fn shards_are_merged_and_compared() {
         ));
         assert_ne!(ran.status.code(), Some(2), "{}", stderr(&ran));
     }
-    let parts: Vec<&str> = ["1.json", "2.json"]
-        .into_iter()
-        .filter(|part| stage.path(part).exists())
-        .collect();
-    let merged = stage.sshdrill(&format!("merge {} -o merged.json", parts.join(" ")));
+    let merged = stage.sshdrill("merge 1.json 2.json -o merged.json");
     assert_eq!(
         merged.status.code(),
         Some(1),
@@ -205,6 +201,16 @@ fn shards_are_merged_and_compared() {
         stderr(&merged)
     );
     Schema::load().assert_accepts(&stage.text("merged.json"));
+    let part = stage.text("1.json");
+    assert!(part.contains("\"shard\": {\n    \"number\": 1,"), "{part}");
+    Schema::load().assert_accepts(&part);
+
+    let half = stage.sshdrill("merge 1.json -o half.json");
+    assert_eq!(half.status.code(), Some(2), "{}", stderr(&half));
+    let said = stderr(&half);
+    assert!(said.contains("no report of shard 2/2 is there"), "{said}");
+    assert!(said.contains("hint: give all shards"), "{said}");
+    assert!(!stage.path("half.json").exists());
 
     let same = stage.sshdrill("diff whole.json merged.json");
     assert_eq!(same.status.code(), Some(0), "{}", stdout(&same));
@@ -219,6 +225,19 @@ fn shards_are_merged_and_compared() {
     let worse = stage.sshdrill("diff old.json whole.json");
     assert_eq!(worse.status.code(), Some(1), "{}", stdout(&worse));
     assert!(stdout(&worse).contains("made-up/fails minissh→minissh: pass → fail"));
+}
+
+/// As after a run that somebody stopped; a list of cases is one that never began.
+#[test]
+fn cases_that_were_not_run_are_said_and_not_forgotten() {
+    let stage = Stage::with(&[PASSES]);
+    stage.run("--pairing minissh:minissh --list --json run.json");
+    let merged = stage.sshdrill("merge run.json -o merged.json");
+    assert_eq!(merged.status.code(), Some(130), "{}", stderr(&merged));
+    let said = stderr(&merged);
+    let what = "1 of 1 cases were not run, such as made-up/passes minissh→minissh";
+    assert!(said.contains(what) && said.contains("hint: "), "{said}");
+    Schema::load().assert_accepts(&stage.text("merged.json"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Case, Clause, Log, Packet, Packets, Record, Scenario, Seed, Step};
 use crate::report::files::Files;
 use crate::requirement::Catalogue;
-use crate::run::event::{self, Event, LeftOut, Participant, Tally};
+use crate::run::event::{self, Event, LeftOut, Participant, Shard, Tally};
 use crate::verdict::{self, Outcome, Verdict};
 
 /// Most packets kept of a case.
@@ -90,10 +90,11 @@ impl Gather {
         match event {
             Event::Planned {
                 seed,
+                shard,
                 participants,
                 cases,
                 left_out,
-            } => self.on_planned(*seed, participants, cases, left_out),
+            } => self.on_planned((*seed, *shard), participants, cases, left_out),
             Event::CaseFinished { case, outcome } => self.on_case_finished(case, outcome),
             Event::Finished(_) => {
                 let took = self.began.elapsed().as_millis();
@@ -105,12 +106,13 @@ impl Gather {
 
     fn on_planned(
         &mut self,
-        seed: u64,
+        (seed, shard): (u64, Option<Shard>),
         participants: &[Participant],
         cases: &[Arc<event::Case>],
         left_out: &[LeftOut],
     ) {
         self.record.seed = Seed(seed);
+        self.record.shard = shard;
         self.record.participants = participants.to_vec();
         self.record.left_out = left_out.to_vec();
         for case in cases {

@@ -13,7 +13,7 @@ use minissh::trace::{Direction, TraceEntry, Traced};
 use serde::{Deserialize, Serialize};
 
 use crate::requirement::Level;
-use crate::run::event::{LeftOut, MINISSH, Pairing, Participant, SCRIPTED, Tally};
+use crate::run::event::{LeftOut, MINISSH, Pairing, Participant, SCRIPTED, Shard, Tally};
 use crate::scenario::Subject;
 use crate::verdict::{Failure, Known, Verdict};
 
@@ -30,6 +30,9 @@ pub struct Record {
     pub tool: String,
     /// The seed of the run.
     pub seed: Seed,
+    /// Which part of a run it is, if not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// Who takes part.
@@ -210,6 +213,7 @@ impl Default for Record {
             schema: SCHEMA,
             tool: concat!("sshdrill ", env!("CARGO_PKG_VERSION")).to_owned(),
             seed: Seed::default(),
+            shard: None,
             took_ms: 0,
             participants: Vec::new(),
             tally: Tally::default(),

@@ -9,6 +9,7 @@ fn plan_of(names: &[&str]) -> Plan {
     let case = |name: &&str| Arc::new(fake::case(fake::scenario(name), "minissh", "other"));
     Plan {
         seed: 1,
+        shard: None,
         participants: Vec::new(),
         cases: names.iter().map(case).collect(),
         left_out: Vec::new(),

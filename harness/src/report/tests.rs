@@ -379,6 +379,7 @@ fn a_large_matrix_folds_what_did_not_run() {
         .collect();
     let planned = Event::Planned {
         seed: 7,
+        shard: None,
         participants: vec![participant("other")],
         cases: cases.clone(),
         left_out: Vec::new(),

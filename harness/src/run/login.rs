@@ -4,8 +4,8 @@
 use crate::peer::Capabilities;
 use crate::scenario::{Happening, Prelude, Scenario, StepKind, Value};
 
-/// Which credential a server must take, in the words of a reason; `None` if it takes what is needed.
-pub(super) fn lacking(scenario: &Scenario, server: &Capabilities) -> Option<&'static str> {
+/// Which way in a scenario wants that the server does not have; `None` if it takes what is needed.
+pub(super) fn lacking(scenario: &Scenario, server: &Capabilities) -> Option<Method> {
     let Capabilities {
         server_key: key,
         server_password: password,
@@ -13,21 +13,58 @@ pub(super) fn lacking(scenario: &Scenario, server: &Capabilities) -> Option<&'st
     } = server;
     let methods = methods_that_succeed(scenario);
     if methods.contains(&Method::Publickey) && !key {
-        Some("lets nobody in with a key here")
+        Some(Method::Publickey)
     } else if methods.contains(&Method::Password) && !password {
-        Some("lets nobody in with a password here")
+        Some(Method::Password)
     } else if methods.contains(&Method::Any) && !key && !password {
-        Some("lets nobody in here")
+        Some(Method::Any)
     } else {
         None
     }
 }
 
+/// A way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
+pub(super) enum Method {
+    /// Whichever there is.
     Any,
+    /// A key.
     Publickey,
+    /// A password.
     Password,
+}
+
+impl Method {
+    /// That a server does not have it, to be read after its name.
+    pub(super) fn refused(self) -> &'static str {
+        match self {
+            Self::Any => "lets nobody in here",
+            Self::Publickey => "lets nobody in with a key here",
+            Self::Password => "lets nobody in with a password here",
+        }
+    }
+
+    /// That nobody tried, since whoever started the run gave us nothing to try with. To be read
+    /// after the name of a live server.
+    pub(super) fn not_tried(self) -> &'static str {
+        match self {
+            Self::Any => "was not asked to let anybody in: there was nothing to log in with",
+            Self::Publickey => "was not asked to let anybody in with a key: there was none",
+            Self::Password => "was not asked to let anybody in with a password: there was none",
+        }
+    }
+
+    /// What to add to the command line so that it is tried.
+    pub(super) fn hint(self) -> &'static str {
+        match self {
+            Self::Any => {
+                "add --user NAME, and --identity FILE or the password in the variable \
+                 SSHDRILL_PASSWORD"
+            }
+            Self::Publickey => "add --user NAME and --identity FILE",
+            Self::Password => "add --user NAME, and the password in the variable SSHDRILL_PASSWORD",
+        }
+    }
 }
 
 /// How somebody gets in: by a prelude, or by the request before the line that wants success.

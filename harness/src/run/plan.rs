@@ -15,7 +15,7 @@ use super::event::{Case, Event, LeftOut, Pairing, Participant};
 use super::selection::Selection;
 use super::shard::Shard;
 use super::{MINISSH, SCRIPTED, login};
-use crate::peer::{Capabilities, PeerInfo};
+use crate::peer::{Capabilities, Origin, PeerInfo};
 use crate::scenario::{Need, Scenario, Subject};
 
 /// What a run will do.
@@ -94,16 +94,12 @@ pub fn plan(
             if !selection.wants_pairing(&pairing, &ids) {
                 continue;
             }
-            let lacks = scenario.needs.iter();
-            let lacks = lacks
-                .map(|need| candidate.lacks(*need))
-                .find(Option::is_some);
-            match lacks.flatten().or_else(|| candidate.refuses(scenario)) {
+            match candidate.lacking(scenario) {
                 None => plan.cases.push(Arc::new(case(scenario, pairing, terms))),
-                Some(why) => plan.left_out.push(LeftOut {
+                Some(Lack { why, hint }) => plan.left_out.push(LeftOut {
                     what: format!("{} with {pairing}", scenario.name),
                     why,
-                    hint: None,
+                    hint,
                 }),
             }
         }
@@ -174,15 +170,23 @@ impl Candidate<'_> {
         }
     }
 
-    /// Why nobody gets in as the scenario wants, if the server is the subject and nobody does.
-    fn refuses(&self, scenario: &Scenario) -> Option<String> {
-        let server = self.server.filter(|_| self.client.is_none())?;
-        let why = login::lacking(scenario, &server.capabilities)?;
-        Some(format!("{} ({}) {why}", server.id, server.version))
+    /// What keeps it from the scenario, if something does. The login comes first: of who was not
+    /// logged in to, the rest is not known.
+    fn lacking(&self, scenario: &Scenario) -> Option<Lack> {
+        let needs = scenario.needs.iter();
+        self.refuses(scenario)
+            .or_else(|| needs.map(|need| self.lacks(*need)).find(Option::is_some)?)
     }
 
-    /// Which side lacks what the need asks for, if one does.
-    fn lacks(&self, need: Need) -> Option<String> {
+    /// Why nobody gets in as the scenario wants, if the server is the subject and nobody does.
+    fn refuses(&self, scenario: &Scenario) -> Option<Lack> {
+        let server = self.server.filter(|_| self.client.is_none())?;
+        let method = login::lacking(scenario, &server.capabilities)?;
+        Some(Lack::of_login(server, method))
+    }
+
+    /// What the need asks for and one side lacks, if one does.
+    fn lacks(&self, need: Need) -> Option<Lack> {
         let client = self
             .client
             .filter(|peer| !client_can(&peer.capabilities, need));
@@ -192,13 +196,40 @@ impl Candidate<'_> {
         let (peer, role) = client
             .map(|peer| (peer, "client"))
             .or(server.map(|p| (p, "server")))?;
-        Some(format!(
+        if need == Need::Password && role == "server" && is_live(peer) {
+            return Some(Lack::of_login(peer, login::Method::Password));
+        }
+        let why = format!(
             "the {role} of {} ({}) {}",
             peer.id,
             peer.version,
             cannot(need)
-        ))
+        );
+        Some(Lack { why, hint: None })
     }
+}
+
+/// Why there is no case with somebody.
+struct Lack {
+    why: String,
+    /// What would add it.
+    hint: Option<String>,
+}
+
+impl Lack {
+    /// Nobody gets in this way. What a live server would do with what nobody gave us is not known.
+    fn of_login(server: &PeerInfo, method: login::Method) -> Self {
+        let (why, hint) = match is_live(server) {
+            true => (method.not_tried(), Some(method.hint().to_owned())),
+            false => (method.refused(), None),
+        };
+        let why = format!("{} ({}) {why}", server.id, server.version);
+        Self { why, hint }
+    }
+}
+
+fn is_live(peer: &PeerInfo) -> bool {
+    matches!(peer.origin, Origin::Live(_))
 }
 
 fn client_can(client: &Capabilities, need: Need) -> bool {

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fake;
-use crate::peer::Capabilities;
+use crate::peer::{Capabilities, Origin};
+use crate::scenario::{Prelude, Step, StepKind};
 
 fn scenarios() -> Vec<Arc<Scenario>> {
     let of = |name: &str, subject, needs: &[Need]| {
@@ -131,4 +132,58 @@ fn arguments_with_spaces_are_quoted_for_a_shell() {
     };
     let plan = plan(&scenarios(), &peers(), &Selection::default(), &terms);
     assert!(plan.cases[0].rerun.ends_with(r"--scenarios 'it'\''s here'"));
+}
+
+/// Nobody tried, which says nothing about the server: it is told what to add.
+#[test]
+fn of_a_live_server_without_credentials_is_said_what_to_add() {
+    let with = |name: &str, needs: &[Need], kind: Option<StepKind>| {
+        let step = |kind| Step {
+            line: 5,
+            source: String::new(),
+            kind,
+        };
+        Arc::new(Scenario {
+            subject: Subject::Server,
+            needs: needs.to_vec(),
+            steps: kind.map(step).into_iter().collect(),
+            ..fake::scenario(name)
+        })
+    };
+    let login = StepKind::Prelude(Prelude::Login, Vec::new());
+    let scenarios = [
+        with("session/shell", &[Need::SessionRequests], Some(login)),
+        with("auth/wrong-password", &[Need::Password], None),
+    ];
+    let capabilities = Capabilities {
+        server_key: false,
+        server_password: false,
+        server_session_requests: false,
+        ..Capabilities::ALL
+    };
+    let live = PeerInfo {
+        origin: Origin::Live(([127, 0, 0, 1], 22).into()),
+        ..fake::info("live", capabilities)
+    };
+    let terms = Terms {
+        seed: 1,
+        again: Again::default(),
+    };
+    let plan = plan(&scenarios, &[live], &Selection::default(), &terms);
+    let told = plan.left_out.iter();
+    let told: Vec<(&str, &str)> = told
+        .map(|out| (&*out.why, out.hint.as_deref().unwrap_or_default()))
+        .collect();
+    insta::assert_debug_snapshot!(told, @r#"
+    [
+        (
+            "live (live 1.0) was not asked to let anybody in: there was nothing to log in with",
+            "add --user NAME, and --identity FILE or the password in the variable SSHDRILL_PASSWORD",
+        ),
+        (
+            "live (live 1.0) was not asked to let anybody in with a password: there was none",
+            "add --user NAME, and the password in the variable SSHDRILL_PASSWORD",
+        ),
+    ]
+    "#);
 }

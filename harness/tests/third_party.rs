@@ -411,6 +411,20 @@ fn a_live_server_is_asked_what_needs_no_login_and_with_a_key_the_rest() {
     assert!(!with.contains("was not asked"), "{with}");
 }
 
+/// Whether it can give a terminal is not declared anywhere, and so it is asked for one.
+#[test]
+fn a_live_server_that_gives_a_terminal_is_asked_for_shells_and_signals() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_server, address) = served(&folder);
+    let key = own_copy(&folder, "user_ed25519");
+    let login = ["--user", "drill", "--identity", &key];
+    let cases = ["probe", &address, "session/shell", "session/window-change"];
+    let output = sshdrill(&folder, &[&cases[..], &login].concat());
+    assert_code(&output, 0);
+    let said = text(&output);
+    assert!(said.contains("2 cases: 2 pass"), "{said}");
+}
+
 /// Cases without the right credentials, or with other algorithms, would blame the server for ours.
 #[test]
 fn a_live_server_that_no_case_can_begin_with_gets_no_verdict() {

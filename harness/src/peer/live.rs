@@ -3,19 +3,24 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use minissh::crypto::SigningKey;
+use minissh::net::{Pty, TerminalSize};
 use minissh::{blocking, net};
 
 use super::kexinit::Offer;
 use super::{
     Broken, Capabilities, ClientJob, ClientRecord, NotDone, Origin, Peer, PeerInfo, Reach,
-    RunningServer, ServerRecord, ServerSetup, kexinit,
+    RunningServer, ServerRecord, ServerSetup, TERM, kexinit,
 };
 
 /// How long a live server may take to accept a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to give a terminal.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Who can log in at a live server.
 #[derive(Clone, Default)]
@@ -55,14 +60,14 @@ impl LiveServer {
             )
         })?;
         speaking_ours(addr, &offer)?;
-        log_in(addr, &credentials)?;
+        let seen = log_in(addr, &credentials)?;
         let capabilities = Capabilities {
             client: false,
             server_key: credentials.key.is_some(),
             server_password: credentials.password.is_some(),
             strict_kex: offer.strict_kex(),
             prefers_curve25519: offer.prefers_curve25519(),
-            server_session_requests: false,
+            server_session_requests: seen.gives_terminals,
             client_session_requests: false,
             rekey_limit: false,
             ..Capabilities::ALL
@@ -83,19 +88,48 @@ fn speaking_ours(addr: SocketAddr, offer: &Offer) -> Result<(), Broken> {
     })
 }
 
+/// What a login shows of a server.
+#[derive(Default)]
+struct Seen {
+    /// A session gets a terminal, so that it is a session for people, with all that belongs to it.
+    gives_terminals: bool,
+}
+
 /// Tries each of the credentials: a case that cannot log in for want of the right ones would say
 /// nothing about the server.
-fn log_in(addr: SocketAddr, credentials: &Credentials) -> Result<(), Broken> {
+fn log_in(addr: SocketAddr, credentials: &Credentials) -> Result<Seen, Broken> {
     let user = &credentials.user;
-    if let Some(key) = &credentials.key {
-        let tried = connect(addr)?.userauth_publickey(user, key);
-        let_in(addr, user, "key", tried)?;
-    }
+    let mut seen = Seen::default();
+    // With the password first: the cases log in with the key where there is one.
     if let Some(password) = &credentials.password {
-        let tried = connect(addr)?.userauth_password(user, password);
+        let ssh = connect(addr)?;
+        let tried = ssh.userauth_password(user, password);
         let_in(addr, user, "password", tried)?;
+        seen.gives_terminals = gives_terminals(ssh);
     }
-    Ok(())
+    if let Some(key) = &credentials.key {
+        let ssh = connect(addr)?;
+        let tried = ssh.userauth_publickey(user, key);
+        let_in(addr, user, "key", tried)?;
+        seen.gives_terminals = gives_terminals(ssh);
+    }
+    Ok(seen)
+}
+
+/// Asks for a terminal, in a session in which nothing runs. On a thread, since nothing else bounds
+/// the wait for a server that does not answer; that one gives none.
+fn gives_terminals(ssh: blocking::Ssh) -> bool {
+    let (told, answer) = mpsc::channel();
+    thread::spawn(move || {
+        let terminal = Pty::new(TERM, TerminalSize::of(80, 24));
+        let asked = ssh
+            .channel_open()
+            .and_then(|channel| channel.request_pty(&terminal));
+        // Whoever does not wait any more knows what to think of it.
+        let _ = told.send(asked.is_ok());
+        ssh.disconnect();
+    });
+    answer.recv_timeout(ANSWER_MAX).unwrap_or(false)
 }
 
 fn let_in(

@@ -425,6 +425,29 @@ fn a_live_server_that_gives_a_terminal_is_asked_for_shells_and_signals() {
     assert!(said.contains("2 cases: 2 pass"), "{said}");
 }
 
+/// `minissh serve` looks at the key alone, and says so: that it takes a made-up name is no failure.
+#[test]
+fn a_live_server_that_takes_any_name_is_not_asked_about_names() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_server, address) = served(&folder);
+    let key = own_copy(&folder, "user_ed25519");
+    let login = ["--user", "drill", "--identity", &key];
+    let cases = [
+        "probe",
+        &address,
+        "auth/*user*",
+        "auth/large-requests",
+        "auth/publickey",
+    ];
+    let output = sshdrill(&folder, &[&cases[..], &login].concat());
+    assert_code(&output, 0);
+    let said = text(&output);
+    assert!(
+        said.contains("lets in whoever has the key or the password, whatever the name"),
+        "{said}"
+    );
+}
+
 /// Cases without the right credentials, or with other algorithms, would blame the server for ours.
 #[test]
 fn a_live_server_that_no_case_can_begin_with_gets_no_verdict() {

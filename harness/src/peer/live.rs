@@ -21,6 +21,8 @@ use super::{
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long it may take to give a terminal.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A name that no server has a user of.
+const STRANGER: &str = "sshdrill-made-up";
 
 /// Who can log in at a live server.
 #[derive(Clone, Default)]
@@ -68,6 +70,7 @@ impl LiveServer {
             strict_kex: offer.strict_kex(),
             prefers_curve25519: offer.prefers_curve25519(),
             server_session_requests: seen.gives_terminals,
+            server_known_users: !seen.takes_any_name,
             client_session_requests: false,
             rekey_limit: false,
             ..Capabilities::ALL
@@ -93,6 +96,8 @@ fn speaking_ours(addr: SocketAddr, offer: &Offer) -> Result<(), Broken> {
 struct Seen {
     /// A session gets a terminal, so that it is a session for people, with all that belongs to it.
     gives_terminals: bool,
+    /// It lets somebody in whom it cannot know.
+    takes_any_name: bool,
 }
 
 /// Tries each of the credentials: a case that cannot log in for want of the right ones would say
@@ -106,12 +111,17 @@ fn log_in(addr: SocketAddr, credentials: &Credentials) -> Result<Seen, Broken> {
         let tried = ssh.userauth_password(user, password);
         let_in(addr, user, "password", tried)?;
         seen.gives_terminals = gives_terminals(ssh);
+        // To end the connection is a way to refuse.
+        let stranger = connect(addr)?.userauth_password(STRANGER, password);
+        seen.takes_any_name |= stranger.unwrap_or(false);
     }
     if let Some(key) = &credentials.key {
         let ssh = connect(addr)?;
         let tried = ssh.userauth_publickey(user, key);
         let_in(addr, user, "key", tried)?;
         seen.gives_terminals = gives_terminals(ssh);
+        let stranger = connect(addr)?.userauth_publickey(STRANGER, key);
+        seen.takes_any_name |= stranger.unwrap_or(false);
     }
     Ok(seen)
 }

@@ -272,6 +272,8 @@ impl Manifest {
             multiplex: false,
             one_session: server.is_some_and(|part| part.one_session),
             server_session_requests: server.is_some_and(|part| part.session_requests),
+            // The contract demands it.
+            server_known_users: true,
             // What a manifest's variables have no word for.
             client_session_requests: false,
             rekey_limit: false,

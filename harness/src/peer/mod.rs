@@ -101,6 +101,8 @@ pub struct Capabilities {
     pub one_session: bool,
     /// As a server: gives a session a shell, a terminal, variables and signals, and says which of them ended it.
     pub server_session_requests: bool,
+    /// As a server: lets in only users that it knows, whoever has the right key.
+    pub server_known_users: bool,
     /// As a client: asks for a shell, a terminal and variables, and says which signal ended it.
     pub client_session_requests: bool,
     /// Begins key exchanges of its own when a [`RekeyLimit`] says so.
@@ -120,6 +122,7 @@ impl Capabilities {
         multiplex: true,
         one_session: false,
         server_session_requests: true,
+        server_known_users: true,
         client_session_requests: true,
         rekey_limit: true,
     };

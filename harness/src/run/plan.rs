@@ -239,6 +239,8 @@ fn client_can(client: &Capabilities, need: Need) -> bool {
         Need::Password => client.client_password,
         Need::Multiplex => client.multiplex,
         Need::SessionRequests => client.client_session_requests,
+        // Who lets users in is the other side.
+        Need::KnownUsers => true,
         Need::RekeyLimit => client.rekey_limit,
     }
 }
@@ -250,6 +252,7 @@ fn server_can(server: &Capabilities, need: Need) -> bool {
         Need::Password => server.server_password,
         Need::Multiplex => !server.one_session,
         Need::SessionRequests => server.server_session_requests,
+        Need::KnownUsers => server.server_known_users,
         Need::RekeyLimit => server.rekey_limit,
     }
 }
@@ -261,6 +264,7 @@ fn cannot(need: Need) -> &'static str {
         Need::Password => "cannot use a password here",
         Need::Multiplex => "cannot have several sessions on one connection",
         Need::SessionRequests => "knows of no shells, terminals, variables and signals here",
+        Need::KnownUsers => "lets in whoever has the key or the password, whatever the name",
         Need::RekeyLimit => "cannot be told when to begin a key exchange",
     }
 }

@@ -75,6 +75,8 @@ pub enum Need {
     Multiplex,
     /// Sessions with a shell, a terminal, variables and the signal that ended them.
     SessionRequests,
+    /// As a server: no login but of users that it knows.
+    KnownUsers,
     /// Key exchanges of its own after as many bytes or seconds as it is told.
     RekeyLimit,
 }

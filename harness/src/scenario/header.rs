@@ -25,12 +25,13 @@ const SUBJECTS: [(&str, Subject); 4] = [
     ("pair", Subject::Pair),
 ];
 
-pub(super) const NEEDS: [(&str, Need); 6] = [
+pub(super) const NEEDS: [(&str, Need); 7] = [
     ("strict-kex", Need::StrictKex),
     ("prefers-curve25519", Need::PrefersCurve25519),
     ("password", Need::Password),
     ("multiplex", Need::Multiplex),
     ("session-requests", Need::SessionRequests),
+    ("known-users", Need::KnownUsers),
     ("rekey-limit", Need::RekeyLimit),
 ];
 

@@ -83,6 +83,7 @@ impl LocalOpenSsh {
                 multiplex: has_ssh,
                 one_session: false,
                 server_session_requests: true,
+                server_known_users: true,
                 client_session_requests: true,
                 rekey_limit: true,
             },

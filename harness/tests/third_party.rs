@@ -484,6 +484,34 @@ fn a_live_server_that_no_case_can_begin_with_gets_no_verdict() {
     );
 }
 
+/// The wrong port is the likeliest slip, and nobody waits for what cannot come.
+#[test]
+fn a_web_server_is_told_from_an_ssh_server_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it has one").to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody comes");
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let began = std::time::Instant::now();
+    let output = sshdrill(&folder, &["probe", &address]);
+    assert_code(&output, 5);
+    let said = text(&output);
+    for part in [
+        "it sent no identification",
+        "`HTTP/1.1 400 Bad Request`",
+        "hint: a web server answers there",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(20),
+        "{said}"
+    );
+}
+
 /// Its user's password is a real one, and a capture can be read by whoever finds it.
 #[test]
 fn of_a_live_server_nothing_is_captured_unasked() {

@@ -56,10 +56,9 @@ impl LiveServer {
                 .hint("is the server up, and does it listen there?")
         })?;
         let offer = kexinit::read(stream).map_err(|e| {
-            Broken::while_doing(&format!("{addr} does not begin as an SSH server does"), e).hint(
-                "a server that has had enough of us (OpenSSH's PerSourcePenalties, fail2ban) also \
-                 looks so",
-            )
+            let hint = kexinit::hint(&e);
+            let what = format!("{addr} does not begin as an SSH server does");
+            Broken::while_doing(&what, e).hint(hint)
         })?;
         speaking_ours(addr, &offer)?;
         let seen = log_in(addr, &credentials)?;

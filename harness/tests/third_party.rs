@@ -583,17 +583,13 @@ fn a_lure_that_cannot_be_laid_waits_for_nobody() {
 }
 
 /// Starts `client` over and over until the lure has had enough; gives what the lure said.
-fn lured(folder: &TempDir, client: impl Fn(&str, &Path)) -> Output {
+fn lured(folder: &TempDir, cases: &[&str], client: impl Fn(&str, &Path)) -> Output {
     let port = free_port().to_string();
     let out = folder.path().join("drill");
     let mut lure = Command::new(env!("CARGO_BIN_EXE_sshdrill"))
-        .args([
-            "lure",
-            &port,
-            "kex/handshake",
-            "ident/longest-line",
-            "--out",
-        ])
+        .args(["lure", &port])
+        .args(cases)
+        .arg("--out")
         .arg(&out)
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -608,15 +604,19 @@ fn lured(folder: &TempDir, client: impl Fn(&str, &Path)) -> Output {
 #[test]
 fn any_client_that_comes_is_asked_one_case_with_each_connection() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = lured(&folder, |port, bait| {
-        let _ = Command::new(minissh())
-            .args(["exec", "-p", port, "-i"])
-            .arg(bait.join("user_ed25519"))
-            .arg("--known-hosts")
-            .arg(bait.join("known_hosts"))
-            .args(["drill@127.0.0.1", "true"])
-            .output();
-    });
+    let output = lured(
+        &folder,
+        &["kex/handshake", "ident/longest-line"],
+        |port, bait| {
+            let _ = Command::new(minissh())
+                .args(["exec", "-p", port, "-i"])
+                .arg(bait.join("user_ed25519"))
+                .arg("--known-hosts")
+                .arg(bait.join("known_hosts"))
+                .args(["drill@127.0.0.1", "true"])
+                .output();
+        },
+    );
     assert_code(&output, 0);
     let text = text(&output);
     for part in [
@@ -631,6 +631,25 @@ fn any_client_that_comes_is_asked_one_case_with_each_connection() {
     assert!(!key.exists(), "the loop would go on");
 }
 
+/// It is not the fault of a client that nobody gave it the key.
+#[test]
+fn a_client_that_was_started_without_the_key_is_told_how_it_is_done() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let other = own_copy(&folder, "other_host_ed25519");
+    let output = lured(&folder, &["auth/banner"], |port, bait| {
+        let _ = Command::new(minissh())
+            .args(["exec", "-p", port, "-i", &other, "--known-hosts"])
+            .arg(bait.join("known_hosts"))
+            .args(["drill@127.0.0.1", "true"])
+            .output();
+    });
+    assert_code(&output, 1);
+    let said = text(&output);
+    let hint =
+        "it offered neither the key nor the password that lets it in: start it as was printed";
+    assert!(said.contains(hint), "{said}");
+}
+
 #[test]
 fn ssh_comes_by_the_command_that_is_printed_for_it() {
     if which::which("ssh").is_err() {
@@ -638,31 +657,35 @@ fn ssh_comes_by_the_command_that_is_printed_for_it() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = lured(&folder, |port, bait| {
-        let [key, known] = ["user_ed25519", "known_hosts"].map(|name| bait.join(name));
-        let _ = Command::new("ssh")
-            .args([
-                "-F",
-                "/dev/null",
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "IdentitiesOnly=yes",
-            ])
-            .arg("-i")
-            .arg(key)
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", known.display()))
-            .args([
-                "-o",
-                "StrictHostKeyChecking=yes",
-                "-p",
-                port,
-                "drill@127.0.0.1",
-                "true",
-            ])
-            .output();
-    });
+    let output = lured(
+        &folder,
+        &["kex/handshake", "ident/longest-line"],
+        |port, bait| {
+            let [key, known] = ["user_ed25519", "known_hosts"].map(|name| bait.join(name));
+            let _ = Command::new("ssh")
+                .args([
+                    "-F",
+                    "/dev/null",
+                    "-o",
+                    "BatchMode=yes",
+                    "-o",
+                    "IdentitiesOnly=yes",
+                ])
+                .arg("-i")
+                .arg(key)
+                .arg("-o")
+                .arg(format!("UserKnownHostsFile={}", known.display()))
+                .args([
+                    "-o",
+                    "StrictHostKeyChecking=yes",
+                    "-p",
+                    port,
+                    "drill@127.0.0.1",
+                    "true",
+                ])
+                .output();
+        },
+    );
     assert_code(&output, 0);
 }
 

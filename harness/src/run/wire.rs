@@ -16,7 +16,7 @@ use super::redact::redact;
 use super::{broken, not_done, note_death};
 use crate::peer::{Broken, ClientRecord, NotDone, Peer, Reach, ServerSetup, keys};
 use crate::scenario::Actor;
-use crate::scripted::{Role, Setup, play};
+use crate::scripted::{NO_CREDENTIAL, Role, Setup, play};
 use crate::verdict::{Outcome, Verdict};
 
 /// How often a waiting listener looks whether its client has gone without a word.
@@ -78,7 +78,7 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
         drop(listener);
         let setup = endpoint_setup(case.seed, keys::LOGIN, keys::PASSWORD, deadline);
         return match accepted {
-            Ok(stream) => play(&case.scenario, Role::Server, stream, &setup),
+            Ok(stream) => as_invited(play(&case.scenario, Role::Server, stream, &setup)),
             Err(error) => broken("waiting for a client", &Broken::new(error.to_string())),
         };
     }
@@ -128,6 +128,15 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
             _ => outcome,
         }
     })
+}
+
+/// Who started a client without the key reads here how it is done.
+fn as_invited(mut outcome: Outcome) -> Outcome {
+    let hint = outcome.failure.as_mut().and_then(|it| it.hint.as_mut());
+    if let Some(hint) = hint.filter(|hint| *hint == NO_CREDENTIAL) {
+        hint.push_str(": start it as was printed for it");
+    }
+    outcome
 }
 
 /// What the endpoint is told beside the scenario.

@@ -7,7 +7,7 @@ use minissh::crypto::PublicKey;
 use super::endpoint::{Auth, Endpoint, Stage};
 use super::link::Incoming;
 use super::message::Message;
-use super::{Role, Stop};
+use super::{Fault, NO_CREDENTIAL, Role, Stop};
 use crate::scenario::{FieldSetting, Prelude, Send, Value};
 
 /// How long a farewell may take; nothing is judged by it, and whoever leaves ends it.
@@ -283,11 +283,24 @@ impl Endpoint<'_> {
     /// As a server: takes and answers the client's next request on its way in.
     fn serve_login(&mut self, deadline: Instant) -> Result<(), Stop> {
         const WANTED: &[&str] = &["service-request", "userauth-request"];
-        let message = self.next_message(WANTED, deadline)?;
+        let message = self.next_message(WANTED, deadline);
+        let message = message.map_err(|stop| self.for_want_of_a_key(stop))?;
         match message.verb.name {
             "service-request" => self.say("service-accept"),
             "userauth-request" => self.answer_userauth(&message),
-            _ => Err(Stop::unexpected(WANTED, &message)),
+            _ => Err(self.for_want_of_a_key(Stop::unexpected(WANTED, &message))),
+        }
+    }
+
+    /// Of a client that went away without what lets it in, a person is told so: it may be no fault of
+    /// its own.
+    fn for_want_of_a_key(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Fault(fault) if fault.is_gone && !self.has_credential => Stop::Fault(Fault {
+                hint: Some(NO_CREDENTIAL),
+                ..fault
+            }),
+            other => other,
         }
     }
 
@@ -296,6 +309,12 @@ impl Endpoint<'_> {
         let accepted = key_blob == self.setup.user_key.public_key().to_blob();
         let right_user = request.bytes("user") == self.setup.user.as_bytes();
         let method = request.bytes("method");
+        let right_password = request.bytes("password") == self.setup.password.as_bytes();
+        self.has_credential |= match method {
+            b"publickey" => accepted,
+            b"password" => right_password,
+            _ => false,
+        };
         if self
             .method_due()
             .is_some_and(|due| due.as_bytes() != method)
@@ -309,11 +328,7 @@ impl Endpoint<'_> {
                 self.check_user_signature(request)?;
                 self.grant()
             }
-            b"password"
-                if right_user && request.bytes("password") == self.setup.password.as_bytes() =>
-            {
-                self.grant()
-            }
+            b"password" if right_user && right_password => self.grant(),
             _ => self.deny(),
         }
     }

@@ -419,7 +419,8 @@ impl Stop {
     pub(super) fn unexpected(wanted: &[&str], message: &Message) -> Self {
         Self::Fault(Fault {
             expected: Some(names(wanted)),
-            actual: describe_message(message),
+            is_gone: message.is("disconnect"),
+            ..Fault::new(describe_message(message))
         })
     }
 
@@ -428,7 +429,8 @@ impl Stop {
         let actual = incoming.map_or("nothing in time".to_owned(), describe);
         Self::Fault(Fault {
             expected: Some(names(wanted)),
-            actual,
+            is_gone: incoming.is_none_or(Incoming::is_end),
+            ..Fault::new(actual)
         })
     }
 }

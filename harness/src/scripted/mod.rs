@@ -212,6 +212,9 @@ fn play_step(endpoint: &mut Endpoint<'_>, step: &Step) -> Result<Came, Stop> {
     Ok(Came::default())
 }
 
+/// The hint of a case whose client went away during the login and never used what lets it in.
+pub const NO_CREDENTIAL: &str = "it offered neither the key nor the password that lets it in";
+
 /// Why the steps do not go on.
 #[derive(Debug)]
 enum Stop {
@@ -243,6 +246,10 @@ struct Fault {
     /// What was wanted, where the step itself does not say.
     expected: Option<String>,
     actual: String,
+    /// It went away, or said nothing more.
+    is_gone: bool,
+    /// What a person could do about it.
+    hint: Option<&'static str>,
 }
 
 impl Fault {
@@ -250,6 +257,8 @@ impl Fault {
         Self {
             expected: None,
             actual,
+            is_gone: false,
+            hint: None,
         }
     }
 
@@ -259,7 +268,7 @@ impl Fault {
             step: step.source.clone(),
             expected: self.expected.unwrap_or_else(|| Demand(step).to_string()),
             actual: self.actual,
-            hint: None,
+            hint: self.hint.map(str::to_owned),
         }
     }
 }

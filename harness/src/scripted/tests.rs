@@ -707,3 +707,24 @@ fn reply_over(
         .collect();
     reply
 }
+
+/// Whoever started such a client is told, and not only that the client failed.
+#[test]
+fn a_client_that_leaves_without_a_key_is_told_so() {
+    const BANNER: &str = "handshake\n> userauth-banner text=hi\nlogin\n";
+    for (client, hint) in [
+        (
+            "> service-request\n< service-accept\n> userauth-request method=none\n< userauth-failure\n> disconnect reason=14\n",
+            Some(NO_CREDENTIAL),
+        ),
+        (
+            "> service-request\n< service-accept\n> userauth-request signed=no\n< userauth-pk-ok\n> disconnect reason=14\n",
+            None,
+        ),
+    ] {
+        let (_, server) = play_both(&format!("handshake\n{client}"), BANNER);
+        let failure = server.failure.expect("nobody logged in");
+        assert_eq!(failure.step, "login");
+        assert_eq!(failure.hint.as_deref(), hint, "{}", failure.actual);
+    }
+}

@@ -631,6 +631,35 @@ fn any_client_that_comes_is_asked_one_case_with_each_connection() {
     assert!(!key.exists(), "the loop would go on");
 }
 
+/// Nothing may keep the printed loop going, and who asked for reports has them.
+#[test]
+fn a_lure_that_is_stopped_before_anybody_came_leaves_no_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("drill");
+    let report = folder.path().join("out.json");
+    let mut lure = Command::new(env!("CARGO_BIN_EXE_sshdrill"));
+    lure.args(["lure", "0", "kex/handshake", "--out"]).arg(&out);
+    lure.arg("--json").arg(&report);
+    let piped = std::process::Stdio::piped;
+    let lure = lure.stdout(piped()).stderr(piped()).spawn();
+    let lure = lure.expect("our own program starts");
+    let key = out.join("lure/user_ed25519");
+    while !key.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // One that a test runner had us ignore would be ignored there, too; this one never is.
+    let killed = Command::new("kill")
+        .args(["-s", "TERM", &lure.id().to_string()])
+        .status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    let output = lure.wait_with_output().expect("it ended");
+    assert_code(&output, 130);
+    assert!(text(&output).contains("stopping: "), "{}", text(&output));
+    assert!(!key.exists(), "the loop would go on");
+    let report = fs::read_to_string(report).expect("it was written");
+    assert!(report.contains("before there was anybody"), "{report}");
+}
+
 /// It is not the fault of a client that nobody gave it the key.
 #[test]
 fn a_client_that_was_started_without_the_key_is_told_how_it_is_done() {

@@ -5,11 +5,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::args::LureArgs;
 use super::{Exit, Stop, places, run};
 use crate::peer::live::LuredClient;
 use crate::peer::{Broken, keys};
+use crate::run::interrupt::Interrupt;
 
 /// The key to log in with, which is there as long as cases are.
 const KEY: &str = "user_ed25519";
@@ -21,21 +23,28 @@ pub(super) fn lure(args: &LureArgs) -> Result<Exit, Stop> {
     let out = args.run.reports.out.clone().unwrap_or_else(places::out);
     let mut run = args.run.clone();
     run.live = Some(words(args));
-    let mut key = None;
-    let ended = run::run_with(&run, || {
+    let key = Arc::new(OnceLock::new());
+    let find = |interrupt: &Interrupt| {
         let listening = LuredClient::listen(addr)?;
         let addr = listening.addr();
         let folder = bait(&out.join("lure"), addr).map_err(|e| {
             let what = format!("cannot write keys below {}", out.display());
             Broken::while_doing(&what, e).hint("--out names another folder")
         })?;
-        key = Some(folder.join(KEY));
+        key.get_or_init(|| folder.join(KEY));
         anstream::print!("{}", invitation(&folder, addr));
-        listening.wait()
-    });
-    // Who comes as long as there is a key has nothing to come for any more.
-    key.map(fs::remove_file);
+        listening.wait(|| interrupt.is_raised())
+    };
+    let in_haste = Arc::clone(&key);
+    let ended = run::run_with(&run, find, move || call_off(&in_haste));
+    call_off(&key);
     ended
+}
+
+/// Who comes as long as there is a key has nothing to come for any more.
+fn call_off(key: &OnceLock<PathBuf>) {
+    // It may be gone already, and then nobody comes for it.
+    let _ = key.get().map(fs::remove_file);
 }
 
 /// What is typed to have these cases again.

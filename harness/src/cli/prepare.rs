@@ -104,6 +104,11 @@ impl Request {
         Ok(request)
     }
 
+    /// The seed of the whole run.
+    pub(super) fn seed(&self) -> u64 {
+        self.terms.seed
+    }
+
     /// The same with this one peer, and with nobody else.
     pub(super) fn with(self, peer: Arc<dyn Peer>) -> Self {
         Self {

@@ -40,7 +40,7 @@ pub(super) fn probe(args: &ProbeArgs) -> Result<Exit, Stop> {
     // A capture has its keys in it, and these credentials are real.
     run.reports.captures.get_or_insert(Keep::None);
     run.live = Some(words(args));
-    run::run_with(&run, || LiveServer::ask(addr, credentials))
+    run::run_with(&run, |_| LiveServer::ask(addr, credentials), || {})
 }
 
 /// What is typed to have these cases again. A password is none of it: its variable is set still.

@@ -22,7 +22,7 @@ use crate::report::transcripts::Transcripts;
 use crate::report::write::ignoring_closed_pipe;
 use crate::report::{json, summary};
 use crate::requirement::Catalogue;
-use crate::run::event::{Case, Event, Tally};
+use crate::run::event::{Case, Event, LeftOut, Tally};
 use crate::run::executor::{Options, Order, Play, Tries, execute};
 use crate::run::expect::Expectations;
 use crate::run::interrupt::Interrupt;
@@ -33,31 +33,68 @@ use crate::scenario::Subject;
 
 /// Runs what is asked for and reports it.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
-    run_requested(args, &Request::read(args)?)
+    let request = Request::read(args)?;
+    run_requested(args, &request, &begin(args, || {})?)
 }
 
 /// Runs what is asked for with the one peer that is found, and with nobody else. What is asked for
-/// is read first, as somebody may have to start that peer.
+/// is read first, as somebody may have to start that peer; and signals are heard from then on, as it
+/// may never come. `in_haste` is done when the program is ended on the spot.
 pub(super) fn run_with<P: Peer + 'static>(
     args: &RunArgs,
-    find: impl FnOnce() -> Result<P, Broken>,
+    find: impl FnOnce(&Interrupt) -> Result<P, Broken>,
+    in_haste: impl FnOnce() + Send + 'static,
 ) -> Result<Exit, Stop> {
     let request = Request::read(args)?;
-    let peer = find().map_err(|broken| Stop::because_of(Exit::Environment, broken))?;
-    run_requested(args, &request.with(Arc::new(peer)))
+    let interrupt = begin(args, in_haste)?;
+    match find(&interrupt) {
+        Ok(peer) => run_requested(args, &request.with(Arc::new(peer)), &interrupt),
+        Err(_) if interrupt.is_raised() => stopped_alone(args, &request),
+        Err(broken) => Err(Stop::because_of(Exit::Environment, broken)),
+    }
 }
 
-fn run_requested(args: &RunArgs, request: &Request) -> Result<Exit, Stop> {
+/// Before anything is started: from here on a signal stops the run.
+fn begin(args: &RunArgs, in_haste: impl FnOnce() + Send + 'static) -> Result<Interrupt, Stop> {
     if args.reports.verbose {
         log_to_stderr();
     }
     panics::collect(args.reports.verbose);
-    let interrupt = Interrupt::on_signals(say_what_happens, || drop(container::remove_own()))
-        .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))?;
+    let in_haste = || {
+        in_haste();
+        drop(container::remove_own());
+    };
+    Interrupt::on_signals(say_what_happens, in_haste)
+        .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))
+}
+
+/// The reports of a run that was stopped before there was anybody to run it with.
+fn stopped_alone(args: &RunArgs, request: &Request) -> Result<Exit, Stop> {
+    let left_out = LeftOut {
+        what: "every case".to_owned(),
+        why: "the run was stopped before there was anybody to run it with".to_owned(),
+        hint: None,
+    };
+    let plan = Plan {
+        seed: request.seed(),
+        participants: Vec::new(),
+        cases: Vec::new(),
+        left_out: vec![left_out],
+    };
+    let (sender, events) = mpsc::channel();
+    // The one who listens is the next line.
+    let _ = sender.send(plan.told());
+    let _ = sender.send(Event::Finished(Tally::default()));
+    drop(sender);
+    listen(args, &request.catalogue, &events).map_err(|error| Stop::unwritable(&error))?;
+    Ok(Exit::Interrupted)
+}
+
+fn run_requested(args: &RunArgs, request: &Request, interrupt: &Interrupt) -> Result<Exit, Stop> {
     let (sender, events) = mpsc::channel();
     let run = || {
         thread::scope(|scope| {
-            let running = scope.spawn(|| conduct(args, request, &interrupt, sender));
+            let running = scope.spawn(|| conduct(args, request, interrupt, sender));
             let told = listen(args, &request.catalogue, &events);
             let ended = running
                 .join()

@@ -1,6 +1,7 @@
 //! Implementations that somebody else started: a server at an address, or a client that comes by
 //! itself. What they are is learned from their first connection.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::mpsc;
@@ -21,6 +22,8 @@ use super::{
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long it may take to give a terminal.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How often whoever waits for a client looks whether that is still wanted.
+const ACCEPT_POLL: Duration = Duration::from_millis(20);
 /// A name that no server has a user of.
 const STRANGER: &str = "sshdrill-made-up";
 
@@ -261,15 +264,15 @@ impl Listening {
         self.addr
     }
 
-    /// Waits for the first connection, to learn what the client is.
+    /// Waits for the first connection, to learn what the client is, unless somebody stops that.
     ///
     /// # Errors
-    /// [`Broken`] when what comes is no SSH client.
-    pub fn wait(self) -> Result<LuredClient, Broken> {
+    /// [`Broken`] when what comes is no SSH client, or when nothing comes any more.
+    pub fn wait(self, is_stopped: impl Fn() -> bool) -> Result<LuredClient, Broken> {
         let Self { listener, addr } = self;
-        let (stream, from) = listener
-            .accept()
-            .map_err(|e| Broken::while_doing(&format!("cannot take what comes to {addr}"), e))?;
+        let (stream, from) = accept(&listener, is_stopped)
+            .map_err(|e| Broken::while_doing(&format!("cannot take what comes to {addr}"), e))?
+            .ok_or_else(|| Broken::new("it was stopped before a client came"))?;
         let offer = kexinit::read(stream).map_err(|e| {
             let what = format!("{from} came and did not begin as an SSH client does");
             Broken::while_doing(&what, e)
@@ -291,6 +294,25 @@ impl Listening {
             addr,
         })
     }
+}
+
+/// The next connection; `None` when somebody stops the wait for it.
+fn accept(
+    listener: &TcpListener,
+    is_stopped: impl Fn() -> bool,
+) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    listener.set_nonblocking(true)?;
+    while !is_stopped() {
+        match listener.accept() {
+            Ok((stream, from)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(Some((stream, from)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(ACCEPT_POLL),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 impl Peer for LuredClient {

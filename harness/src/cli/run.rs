@@ -77,6 +77,7 @@ fn stopped_alone(args: &RunArgs, request: &Request) -> Result<Exit, Stop> {
     };
     let plan = Plan {
         seed: request.seed(),
+        shard: args.shard,
         participants: Vec::new(),
         cases: Vec::new(),
         left_out: vec![left_out],

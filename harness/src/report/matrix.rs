@@ -156,12 +156,12 @@ fn rows(record: &Record) -> Vec<Row<'_>> {
     }
     let mut rows = Vec::new();
     for area in names.chunk_by(|(a, _), (b, _)| area_of(a) == area_of(b)) {
-        let folds: [(&str, fn(&Case) -> bool); 2] = [
-            ("pass", |case| case.is_plain_pass()),
-            ("not run", |case| case.verdict.is_none()),
-        ];
         let mut loud: Vec<_> = area.iter().collect();
-        for (word, is_quiet) in folds {
+        for (word, has_run) in [("pass", true), ("not run", false)] {
+            let is_quiet = |case: &Case| match has_run {
+                true => case.is_plain_pass(),
+                false => case.verdict.is_none(),
+            };
             let all = |cases: &[&Case]| cases.iter().all(|case| is_quiet(case));
             let (quiet, rest): (Vec<_>, Vec<_>) =
                 loud.into_iter().partition(|(_, cases)| all(cases));

@@ -35,6 +35,12 @@ impl ScenarioError {
         }
     }
 
+    /// Whether the other says the same of the same place, as of a file that both include.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let name = |error: &Self| error.file.as_ref().map(|file| file.name().to_owned());
+        self.message == other.message && self.at == other.at && name(self) == name(other)
+    }
+
     /// What is wrong, without the place.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -88,6 +94,40 @@ struct Mistake {
     at: Range<usize>,
     message: String,
     help: Option<String>,
+    /// Where it is in the file that is included at this place, if it is not in the file itself.
+    inside: Option<Inside>,
+}
+
+/// A place in a file that another one includes.
+#[derive(Debug)]
+struct Inside {
+    source: Arc<NamedSource<String>>,
+    at: Range<usize>,
+    /// The line that includes it.
+    line: usize,
+}
+
+/// A file that another one includes, and which places are its own.
+#[derive(Debug)]
+pub(super) struct Included {
+    /// The place of its first byte, which is behind all places of the file that includes it.
+    pub(super) begins: usize,
+    /// The first place that is not its own.
+    pub(super) ends: usize,
+    /// Where it is included, and in which line.
+    pub(super) by: Range<usize>,
+    pub(super) line: usize,
+    pub(super) source: Arc<NamedSource<String>>,
+}
+
+impl Included {
+    fn inside(&self, at: &Range<usize>) -> Inside {
+        Inside {
+            source: Arc::clone(&self.source),
+            at: at.start - self.begins..at.end - self.begins,
+            line: self.line,
+        }
+    }
 }
 
 impl Mistakes {
@@ -102,38 +142,35 @@ impl Mistakes {
             at,
             message: message.into(),
             help,
+            inside: None,
         });
     }
 
-    /// Takes in the mistakes of a variant of the file, each at the place that `origin` says. What
-    /// an earlier variant was refused for at the same place would be said again and again.
+    /// Takes in the mistakes of a variant of the file, each at the place that `origin` says, or in
+    /// the included file that it is in. What an earlier variant was refused for at the same place
+    /// would be said again and again.
     pub(super) fn add_variant(
         &mut self,
         variant: Self,
+        included: &[Included],
         origin: impl Fn(&Range<usize>) -> Range<usize>,
     ) {
         let known = self.0.len();
         for mistake in variant.0 {
-            let at = origin(&mistake.at);
-            if !self.0.iter().take(known).any(|earlier| earlier.at == at) {
-                self.0.push(Mistake { at, ..mistake });
+            let file = included
+                .iter()
+                .find(|file| (file.begins..file.ends).contains(&mistake.at.start));
+            let inside = file.map(|file| file.inside(&mistake.at));
+            let at = origin(file.map_or(&mistake.at, |file| &file.by));
+            let mistake = Mistake {
+                at,
+                inside,
+                ..mistake
+            };
+            let mut earlier = self.0.iter().take(known);
+            if !earlier.any(|earlier| earlier.place() == mistake.place()) {
+                self.0.push(mistake);
             }
-        }
-    }
-
-    /// The mistakes of a text that was included at `at`, each with its line there.
-    pub(super) fn add_included(
-        &mut self,
-        included: Self,
-        name: &str,
-        text: &str,
-        at: &Range<usize>,
-    ) {
-        for mistake in included.0 {
-            let before = text.get(..mistake.at.start).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let message = format!("{name}, line {line}: {}", mistake.message);
-            self.add(at.clone(), message, mistake.help);
         }
     }
 
@@ -147,19 +184,45 @@ impl Mistakes {
 
     /// The mistakes with their file, in the order of the lines.
     pub(super) fn in_file(mut self, path: &Path, text: &str) -> Vec<ScenarioError> {
-        self.0.sort_by_key(|mistake| mistake.at.start);
+        self.0.sort_by_key(|mistake| {
+            let (at, inside) = mistake.place();
+            (at.start, inside.map(|inside| inside.start))
+        });
         let file = Arc::new(NamedSource::new(
             path.display().to_string(),
             text.to_owned(),
         ));
         self.0
             .into_iter()
-            .map(|Mistake { at, message, help }| ScenarioError {
-                message,
-                help,
-                file: Some(Arc::clone(&file)),
-                at: Some(at.into()),
-            })
+            .map(|mistake| mistake.in_file(path, &file))
             .collect()
+    }
+}
+
+impl Mistake {
+    /// Where it is in the file, and where in the one that is included there.
+    fn place(&self) -> (&Range<usize>, Option<&Range<usize>>) {
+        (&self.at, self.inside.as_ref().map(|inside| &inside.at))
+    }
+
+    fn in_file(self, path: &Path, file: &Arc<NamedSource<String>>) -> ScenarioError {
+        let (file, at, help) = match self.inside {
+            None => (file, self.at, self.help),
+            Some(Inside {
+                ref source,
+                at,
+                line,
+            }) => {
+                let by = format!("included in line {line} of {}", path.display());
+                let help = self.help.map_or(by.clone(), |help| format!("{help}\n{by}"));
+                (source, at, Some(help))
+            }
+        };
+        ScenarioError {
+            message: self.message,
+            help,
+            file: Some(Arc::clone(file)),
+            at: Some(at.into()),
+        }
     }
 }

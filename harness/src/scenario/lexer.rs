@@ -92,7 +92,11 @@ pub(super) struct Line<'a> {
 
 /// Cuts a file into lines of words.
 pub(super) fn lines<'a>(text: &'a str, mistakes: &mut Mistakes) -> Vec<Line<'a>> {
-    let mut at = 0;
+    lines_at(0, text, mistakes)
+}
+
+/// The same of a file whose places are counted from `at` on, so that they are not those of another.
+pub(super) fn lines_at<'a>(mut at: usize, text: &'a str, mistakes: &mut Mistakes) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     for (index, line) in text.split('\n').enumerate() {
         lines.push(cut_line(index + 1, line, at, mistakes));

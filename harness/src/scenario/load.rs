@@ -30,7 +30,7 @@ pub fn load_dir(
         match std::fs::read(&path) {
             Ok(bytes) => match parse(&path, &name_below(folder, &path), &bytes, catalogue) {
                 Ok(variants) => scenarios.extend(variants.into_iter().map(Arc::new)),
-                Err(mistakes) => errors.extend(mistakes.0),
+                Err(mistakes) => add_new(&mut errors, mistakes),
             },
             Err(error) => errors.push(unreadable(&path, &error)),
         }
@@ -74,6 +74,15 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>, errors: &mut Vec<ScenarioErr
             Ok(path) if path.extension().is_some_and(|e| e == EXTENSION) => paths.push(path),
             Ok(_) => {}
             Err(error) => errors.push(unreadable(folder, &error)),
+        }
+    }
+}
+
+/// What is wrong with a file that many include is told once.
+fn add_new(errors: &mut Vec<ScenarioError>, mistakes: ScenarioErrors) {
+    for mistake in mistakes.0 {
+        if !errors.iter().any(|known| known.is_as(&mistake)) {
+            errors.push(mistake);
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::diagnostic::Mistakes;
+use miette::NamedSource;
+
+use super::diagnostic::{Included, Mistakes};
 use super::expand::{self, expand};
 use super::header::{self, Header};
 use super::lexer::{self, Line, Word};
@@ -36,10 +39,10 @@ pub fn parse(
             folder: folder_of(path, name),
             ..Reader::default()
         };
-        let scenario = reader
-            .read(&variant.text, catalogue, &mut of_variant)
-            .finish(name, &mut of_variant);
-        mistakes.add_variant(of_variant, |range| variant.origin(range));
+        let mut reader = reader.read(&variant.text, catalogue, &mut of_variant);
+        let included = std::mem::take(&mut reader.included);
+        let scenario = reader.finish(name, &mut of_variant);
+        mistakes.add_variant(of_variant, &included, |range| variant.origin(range));
         scenarios.extend(scenario.map(|scenario| Scenario {
             name: scenario.name + &variant.suffix,
             path: path.to_owned(),
@@ -67,8 +70,12 @@ struct Reader {
     began: bool,
     /// Where all scenarios are, for what is included.
     folder: PathBuf,
-    /// The file that is being included.
-    including: Option<String>,
+    /// The steps that are read are those of another file.
+    is_including: bool,
+    /// The files whose steps stand here, in the order of their places.
+    included: Vec<Included>,
+    /// The first place that is in no file yet.
+    free: usize,
 }
 
 /// The word of a line that stands for the lines of another file.
@@ -85,6 +92,7 @@ fn folder_of(path: &Path, name: &str) -> PathBuf {
 
 impl Reader {
     fn read(mut self, text: &str, catalogue: &Catalogue, mistakes: &mut Mistakes) -> Self {
+        self.free = text.len() + 1;
         for line in lexer::lines(text, mistakes) {
             if line.words.is_empty() {
                 self.read_comment(&line);
@@ -121,7 +129,7 @@ impl Reader {
             return self.include(line, catalogue, mistakes);
         }
         if header::WORDS.contains(&first.text) {
-            if self.including.is_some() {
+            if self.is_including {
                 let message = "a header line belongs to a scenario, and this is included in many";
                 return mistakes.add(first.span(), message, None);
             }
@@ -160,37 +168,41 @@ impl Reader {
             return mistakes.add(at, "after `include` there must be one name", help);
         };
         let is_plain = |part: &str| names::is_label(part);
-        if self.including.is_some() || !name.text.split('/').all(is_plain) {
-            let message = match self.including {
-                Some(_) => "what is included cannot include in turn".to_owned(),
-                None => format!("`{}` is not the name of a file to include", name.text),
+        if self.is_including || !name.text.split('/').all(is_plain) {
+            let message = match self.is_including {
+                true => "what is included cannot include in turn".to_owned(),
+                false => format!("`{}` is not the name of a file to include", name.text),
             };
             return mistakes.add(name.span(), message, None);
         }
-        let file = format!("{}.{INCLUDED}", name.text);
-        let text = match std::fs::read_to_string(self.folder.join(&file)) {
+        let path = self.folder.join(format!("{}.{INCLUDED}", name.text));
+        let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) => {
-                let message = format!("cannot read {}: {error}", self.folder.join(&file).display());
+                let message = format!("cannot read {}: {error}", path.display());
                 return mistakes.add(name.span(), message, None);
             }
         };
-        let at = first.at..name.span().end;
         let known = self.steps.len();
-        let mut inside = Mistakes::default();
-        self.including = Some(name.text.to_owned());
-        for line in lexer::lines(&text, &mut inside) {
+        self.is_including = true;
+        for line in lexer::lines_at(self.free, &text, mistakes) {
             if !line.words.is_empty() {
-                self.read_line(&line, catalogue, &mut inside);
+                self.read_line(&line, catalogue, mistakes);
             }
         }
-        self.including = None;
-        mistakes.add_included(inside, &file, &text, &at);
+        self.is_including = false;
         for step in self.steps.iter_mut().skip(known) {
             step.line = line.number;
         }
-        self.spans.truncate(known);
-        self.spans.resize(self.steps.len(), at);
+        let begins = self.free;
+        self.free += text.len() + 1;
+        self.included.push(Included {
+            begins,
+            ends: self.free,
+            by: first.at..name.span().end,
+            line: line.number,
+            source: Arc::new(NamedSource::new(path.display().to_string(), text)),
+        });
     }
 
     fn finish(self, name: &str, mistakes: &mut Mistakes) -> Option<Scenario> {

@@ -315,9 +315,9 @@ fn the_steps_of_another_file_stand_where_it_is_included() {
     assert_eq!(
         messages("include area/odd"),
         [
-            "area/odd.steps, line 2: there is no verb `chanel-open`",
-            "area/odd.steps, line 3: a header line belongs to a scenario, and this is included in many",
-            "area/odd.steps, line 4: what is included cannot include in turn",
+            "there is no verb `chanel-open`",
+            "a header line belongs to a scenario, and this is included in many",
+            "what is included cannot include in turn",
         ]
     );
     assert!(messages("include ../secret")[0].contains("is not the name"));
@@ -326,6 +326,50 @@ fn the_steps_of_another_file_stand_where_it_is_included() {
         messages("include")[0],
         "after `include` there must be one name"
     );
+}
+
+/// Also one that only the whole scenario shows, and once however many include the file.
+#[test]
+fn a_mistake_of_an_included_file_is_shown_in_that_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write =
+        |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("room");
+    for name in ["first", "second"] {
+        let scenario = format!(
+            "# t\nscenario {name}\nsubject server\ncites rfc4253-11.2/ignore\n\ninclude bad\n"
+        );
+        write(&format!("{name}.scn"), &scenario);
+    }
+    write(
+        "bad.steps",
+        "login\n> ignre\n> channel-close recipient=$peer\n",
+    );
+
+    let errors = load_dir(folder.path(), &catalogue()).expect_err("it is wrong");
+
+    let told = errors.to_string();
+    let told = told.replace(&folder.path().display().to_string(), "scenarios");
+    let told: Vec<&str> = told.lines().map(str::trim_end).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+     × there is no verb `ignre`
+      ╭─[scenarios/bad.steps:2:3]
+    1 │ login
+    2 │ > ignre
+      ·   ─────
+    3 │ > channel-close recipient=$peer
+      ╰────
+     help: did you mean `ignore`?
+           included in line 6 of scenarios/first.scn
+
+     × nothing above this line gives `$peer` a value
+      ╭─[scenarios/bad.steps:3:1]
+    2 │ > ignre
+    3 │ > channel-close recipient=$peer
+      · ───────────────────────────────
+      ╰────
+     help: one of `last`, `packet-max`, `round`, `window`
+           included in line 6 of scenarios/first.scn
+    ");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::diagnostic::Mistakes;
 use super::header::{NEEDS, one};
 use super::lexer::{Line, Word};
-use super::{suggest, value};
+use super::{body, suggest, value};
 use crate::scenario::{
     Act, Actor, Belief, ExecAct, ExpectedEnd, ExpectedOutput, LoginWith, Need, RekeyWhen, Step,
     StepKind, Stream, Subject,
@@ -224,6 +224,7 @@ fn read_session(
         terminal: false,
         channels: 1,
     };
+    body::check_once(settings, &["env"], body::ONCE, mistakes);
     for &setting in settings {
         read_session_setting(setting, &mut exec, mistakes);
     }

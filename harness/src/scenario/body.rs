@@ -79,13 +79,46 @@ fn read_quiet(words: &[Word<'_>], mistakes: &mut Mistakes) -> Option<Quiet> {
         lasts: Quiet::LASTS,
         strict: false,
     };
-    for word in words {
-        match word.text {
-            "strict" => quiet.strict = true,
-            _ => quiet.lasts = read_duration(*word, mistakes)?,
-        }
+    let is_strict = |word: &&Word<'_>| word.text == "strict";
+    let (strict, lasts): (Vec<_>, Vec<_>) = words.iter().partition(is_strict);
+    quiet.strict = !strict.is_empty();
+    if let [_, again, ..] = strict.as_slice() {
+        refuse_again(*again, ONCE, mistakes);
+    }
+    if let [_, again, ..] = lasts.as_slice() {
+        let message = "it is quiet for one length of time, and this is another";
+        mistakes.add(again.span(), message, Some(ONCE.to_owned()));
+    }
+    if let [word, ..] = lasts.as_slice() {
+        quiet.lasts = read_duration(*word, mistakes)?;
     }
     Some(quiet)
+}
+
+/// What to do about two fields of one name.
+pub(super) const ONCE: &str = "leave one of the two out";
+const EITHER: &str = "`NAME=A|B` takes either; otherwise leave one of the two out";
+
+/// Of a field that stands on a line twice, one would be lost without a word.
+fn refuse_again(name: Word<'_>, help: &str, mistakes: &mut Mistakes) {
+    let message = format!("`{}` is set a second time", name.text);
+    mistakes.add(name.span(), message, Some(help.to_owned()));
+}
+
+/// What is before the `=` of a word, or the word.
+fn name_of(word: Word<'_>) -> Word<'_> {
+    word.cut_at(&['=']).map_or(word, |(name, ..)| name)
+}
+
+/// Refuses each word whose name another one had before it; those of `many` may come again.
+pub(super) fn check_once(words: &[Word<'_>], many: &[&str], help: &str, mistakes: &mut Mistakes) {
+    let names: Vec<Word<'_>> = words.iter().copied().map(name_of).collect();
+    for (index, name) in names.iter().enumerate() {
+        let mut before = names.iter().take(index);
+        if before.any(|other| other.text == name.text) && !many.contains(&name.text) {
+            refuse_again(*name, help, mistakes);
+        }
+    }
 }
 
 /// What can be said of a login, and of a session.
@@ -116,6 +149,7 @@ pub(super) fn prelude(line: &Line<'_>, mistakes: &mut Mistakes) -> Option<StepKi
         Prelude::Session => &SESSION_FIELDS,
         Prelude::Handshake | Prelude::Rekey | Prelude::Live => &[],
     };
+    check_once(words, &[], ONCE, mistakes);
     let settings = words
         .iter()
         .filter_map(|word| read_prelude_setting(*word, first.text, known, mistakes));
@@ -234,8 +268,7 @@ fn read_send(verb: Word<'_>, words: &[Word<'_>], mistakes: &mut Mistakes) -> Opt
             continue;
         };
         if fields.iter().any(|field| field.name == setting.name) {
-            let message = format!("`{}` is set a second time", setting.name);
-            mistakes.add(word.span(), message, None);
+            refuse_again(name_of(word), ONCE, mistakes);
         }
         if setting.name == "delay" {
             delay = Some(word);
@@ -370,11 +403,17 @@ fn read_pattern(
         return None;
     }
     check_sender(verb, word, subject, mistakes);
-    let mut fields = Vec::new();
+    let is_modifier = |word: &Word<'_>| EXPECT_WORDS.contains(&name_of(*word).text);
+    let modifiers: Vec<Word<'_>> = words.iter().copied().filter(is_modifier).collect();
+    check_once(&modifiers, &[], ONCE, mistakes);
+    let mut fields: Vec<FieldPattern> = Vec::new();
     for (index, &word) in words.iter().enumerate() {
         if !read_modifier(word, expect, mistakes)
             && let Some(field) = read_test(verb, word, index == 0, mistakes)
         {
+            if fields.iter().any(|earlier| cannot_both_be(earlier, &field)) {
+                refuse_again(name_of(word), EITHER, mistakes);
+            }
             fields.push(field);
         }
     }
@@ -382,6 +421,13 @@ fn read_pattern(
         verb: verb.name.to_owned(),
         fields,
     })
+}
+
+/// Whether two tests are of one field and make no sense together. Something can be in a list and
+/// something else not, but nothing is equal to two values.
+fn cannot_both_be(one: &FieldPattern, other: &FieldPattern) -> bool {
+    let is_equal = |field: &FieldPattern| matches!(field.test, FieldTest::OneOf(_));
+    one.name == other.name && (one == other || (is_equal(one) && is_equal(other)))
 }
 
 /// A subject that behaves cannot send what only the other role sends.
@@ -426,16 +472,15 @@ fn read_modifier(word: Word<'_>, expect: &mut Expect, mistakes: &mut Mistakes) -
 }
 
 fn read_duration(value: Word<'_>, mistakes: &mut Mistakes) -> Option<Duration> {
-    let within = value::duration(value.text);
-    if within.is_none() {
-        let help = Some("such as `500ms`, `2s` or `1m`".to_owned());
-        mistakes.add(
-            value.span(),
-            format!("`{}` is not a length of time", value.text),
-            help,
-        );
-    }
-    within
+    let lasts = value::duration(value.text);
+    let message = match lasts {
+        Some(lasts) if lasts.is_zero() => format!("`{}` is no time at all", value.text),
+        Some(lasts) => return Some(lasts),
+        None => format!("`{}` is not a length of time", value.text),
+    };
+    let help = "such as `500ms`, `2s` or `1m`".to_owned();
+    mistakes.add(value.span(), message, Some(help));
+    None
 }
 
 fn read_test(
@@ -643,6 +688,7 @@ fn read_closed(words: &[Word<'_>], mistakes: &mut Mistakes) -> Closed {
         within: None,
         reasons: Vec::new(),
     };
+    check_once(words, &[], EITHER, mistakes);
     for word in words {
         match word.cut_at(&['=']) {
             Some((name, _, value)) if name.text == "within" => {

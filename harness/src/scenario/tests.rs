@@ -229,6 +229,29 @@ rekey
     ));
 }
 
+#[test]
+fn what_says_nothing_or_two_things_is_refused() {
+    insta::assert_snapshot!(mistakes_of(
+        "# Steps that are read as something else than they say.
+scenario  area/name
+subject   server
+cites     rfc4253-11.2/ignore
+
+session user=\"a\" user=\"b\"
+> ignore data=\"x\" split=0
+> ignore data=#0g
+> userauth-request user=#0g
+quiet 0s
+quiet strict 1s 2s strict
+pause 0ms
+< ignore data=a data=b within=1s within=2s
+< ignore data~a data~b data!~c
+< ignore optional optional | closed within=0s
+< closed reason=2 reason=3
+"
+    ));
+}
+
 /// Each mistake once, and at the place where it was written.
 #[test]
 fn a_mistake_of_many_variants_is_told_once() {

@@ -16,10 +16,8 @@ pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Opti
     }
     let before = mistakes.len();
     let value = match kind {
-        Kind::Line => text_or_pieces(word, mistakes).map(Value::Text),
-        Kind::Text => hex(word, mistakes)
-            .map(Value::Bytes)
-            .or_else(|| text_or_pieces(word, mistakes).map(Value::Text)),
+        Kind::Text if word.text.starts_with('#') => pieces(word, mistakes).map(Value::Bytes),
+        Kind::Line | Kind::Text => text_or_pieces(word, mistakes).map(Value::Text),
         Kind::Blob | Kind::Rest | Kind::Extra => pieces(word, mistakes).map(Value::Bytes),
         Kind::Fixed(bytes) => pieces(word, mistakes)
             .filter(|v| v.len() == bytes)
@@ -38,6 +36,7 @@ pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Opti
         Kind::Uint32 | Kind::SequenceNumber => up_to(word, u32::MAX),
         Kind::Byte => up_to(word, u8::MAX.into()),
         Kind::Count(max) => up_to(word, max),
+        Kind::Amount => up_to(word, u32::MAX).filter(|amount| *amount != Value::Number(0)),
         Kind::Numbering | Kind::Ends => offset(word.text).or_else(|| up_to(word, u32::MAX)),
         Kind::Duration => duration(word.text).map(Value::Duration),
         Kind::Flips => flips(word, mistakes),
@@ -58,7 +57,12 @@ pub(super) fn parse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Opti
 fn variable(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) -> Option<Value> {
     let is_number = matches!(
         kind,
-        Kind::Uint32 | Kind::SequenceNumber | Kind::Byte | Kind::Count(_) | Kind::Ends
+        Kind::Uint32
+            | Kind::SequenceNumber
+            | Kind::Byte
+            | Kind::Count(_)
+            | Kind::Amount
+            | Kind::Ends
     );
     let is_bytes = matches!(
         kind,
@@ -99,6 +103,7 @@ fn refuse(word: Word<'_>, kind: Kind, mistakes: &mut Mistakes) {
     let help = match kind {
         Kind::Choice(words) => suggest::help(word.text, words),
         Kind::Boolean => suggest::help(word.text, &["yes", "no"]),
+        Kind::Amount => Some("without it everything leaves as one piece".to_owned()),
         _ => None,
     };
     let message = format!("`{}` is not {}", word.text, kind.notation());
@@ -205,11 +210,9 @@ pub(super) fn hex(word: Word<'_>, mistakes: &mut Mistakes) -> Option<Vec<u8>> {
     });
     let bytes: Option<Vec<u8>> = pairs.collect();
     if bytes.is_none() {
-        mistakes.add(
-            word.span(),
-            "after `#` there must be pairs of hex digits",
-            None,
-        );
+        let help = Some("such as `#00ff`".to_owned());
+        let message = "after `#` there must be pairs of hex digits";
+        mistakes.add(word.span(), message, help);
     }
     bytes
 }

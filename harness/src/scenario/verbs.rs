@@ -106,6 +106,8 @@ pub enum Kind {
     Byte,
     /// Not on the wire: how many bytes, from 0 to this.
     Count(u32),
+    /// Not on the wire: how many bytes, at least one.
+    Amount,
     /// Not on the wire: how many bytes from the beginning or, with `-`, from the end.
     Ends,
     /// Not on the wire: a sequence number, or how far it is off.
@@ -128,7 +130,8 @@ impl Kind {
     pub fn is_on_the_wire(self) -> bool {
         !matches!(
             self,
-            Self::Choice(_)
+            Self::Amount
+                | Self::Choice(_)
                 | Self::Count(_)
                 | Self::Duration
                 | Self::Ends
@@ -148,6 +151,7 @@ impl Kind {
             Self::Boolean => "`yes` or `no`, or a number to send for them".to_owned(),
             Self::Byte => "a number from 0 to 255".to_owned(),
             Self::Count(max) => format!("a number from 0 to {max}"),
+            Self::Amount => "a number from 1 to 4294967295".to_owned(),
             Self::Duration => "a length of time, such as `20ms` or `2s`".to_owned(),
             Self::Ends => "a number of bytes, with `-` from the end".to_owned(),
             Self::Numbering => "a number, or `+N` or `-N` for how far it is off".to_owned(),
@@ -338,7 +342,7 @@ static FRAMING: [FieldSpec; 10] = [
 /// What can be said of how bytes leave.
 static DELIVERY: [FieldSpec; 4] = [
     field("cut", Kind::Ends),
-    field("split", Kind::Count(u32::MAX)),
+    field("split", Kind::Amount),
     field("split-at", Kind::Ends),
     field("delay", Kind::Duration),
 ];

@@ -3,6 +3,8 @@
 //! The one place that knows them. The checker refuses what is not here, the scripted endpoint
 //! encodes and decodes by it, and the reference in `scenarios/README.md` is compared with it.
 
+use std::fmt;
+
 use minissh::msg::MessageId;
 
 use super::suggest::quoted;
@@ -355,6 +357,15 @@ pub(super) const PARTS: [(&str, PacketPart); 5] = [
     ("padding", PacketPart::Padding),
     ("tag", PacketPart::Tag),
 ];
+
+impl fmt::Display for PacketPart {
+    /// As scenarios write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = PARTS.iter();
+        let name = parts.find(|(_, part)| part == self);
+        f.write_str(name.map_or("packet", |(name, _)| name))
+    }
+}
 
 /// Whose signature a message carries; the fixture keys hold one more than is right.
 const SIGNED_BY: FieldSpec = field("signed-by", Kind::Choice(&["right-key", "other-key"]));

@@ -9,6 +9,7 @@ use super::Stop;
 use super::message::bytes_of;
 use super::packets::LENGTH_BYTES;
 use crate::scenario::{Flip, PacketPart, Send, Value};
+use crate::verdict::Broken;
 
 /// How a packet differs from a good one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -174,7 +175,7 @@ pub(super) fn reshaped(mut payload: Vec<u8>, send: &Send) -> Result<Vec<u8>, Sto
 }
 
 /// Flips bits of a packet that is otherwise ready to leave.
-pub(super) fn flip(packet: &mut [u8], flips: &[Flip], layout: &Layout) -> Result<(), String> {
+pub(super) fn flip(packet: &mut [u8], flips: &[Flip], layout: &Layout) -> Result<(), Broken> {
     for flip in flips {
         let place = layout.place(flip.part);
         // Of a number, bit 0 is in its last byte.
@@ -187,15 +188,26 @@ pub(super) fn flip(packet: &mut [u8], flips: &[Flip], layout: &Layout) -> Result
             .and_then(|byte| packet.get_mut(place.start + byte));
         match byte {
             Some(byte) => *byte ^= 1 << (flip.bit % 8),
-            None => {
-                let (part, bit, bytes) = (flip.part, flip.bit, place.len());
-                return Err(format!(
-                    "there is no bit {bit} in {bytes} bytes of {part:?}"
-                ));
-            }
+            None => return Err(no_such_bit(*flip, place.len())),
         }
     }
     Ok(())
+}
+
+/// How long a part is, is known only when the packet is made.
+fn no_such_bit(Flip { part, bit }: Flip, bytes: usize) -> Broken {
+    let what = format!("the {part} of this packet has {bytes} bytes and no bit {bit}");
+    let hint = match (
+        bytes.checked_mul(8).and_then(|bits| bits.checked_sub(1)),
+        part,
+    ) {
+        (Some(last), _) => format!("its bits are `flip={part}:0` to `flip={part}:{last}`"),
+        (None, PacketPart::Tag) => {
+            "there is a tag once there are keys: flip it below `handshake`".to_owned()
+        }
+        (None, _) => "flip a bit of another part".to_owned(),
+    };
+    Broken::new(what).hint(hint)
 }
 
 /// How long the parts of a packet are.
@@ -295,5 +307,26 @@ mod tests {
         assert_eq!(packet, [0, 0, 0, 8, 0, 0, 1, 0]);
         assert!(flip(&mut packet, &[bit(PacketPart::Tag, 0)], &layout).is_err());
         assert!(flip(&mut packet, &[bit(PacketPart::Length, 32)], &layout).is_err());
+    }
+
+    #[test]
+    fn a_bit_that_is_not_there_is_told_as_scenarios_write_it() {
+        let layout = Layout {
+            payload_bytes: 6,
+            padding_bytes: 4,
+            is_sealed: false,
+        };
+        let told = |part, bit| {
+            let broken = flip(&mut [0; 16], &[Flip { part, bit }], &layout).unwrap_err();
+            format!("{}\n{}", broken.what, broken.hint.unwrap_or_default())
+        };
+        insta::assert_snapshot!(told(PacketPart::Payload, 900), @r"
+        the payload of this packet has 6 bytes and no bit 900
+        its bits are `flip=payload:0` to `flip=payload:47`
+        ");
+        insta::assert_snapshot!(told(PacketPart::Tag, 0), @r"
+        the tag of this packet has 0 bytes and no bit 0
+        there is a tag once there are keys: flip it below `handshake`
+        ");
     }
 }

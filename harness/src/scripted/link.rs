@@ -144,10 +144,7 @@ impl Link {
         let key_epoch = self.outbound.key_epoch;
         self.record_packet(Direction::Outbound, sequence_number, key_epoch, payload);
         let theirs = self.inbound.key.as_ref();
-        let packet = self
-            .outbound
-            .seal(payload, framing, theirs, rng)
-            .map_err(Broken::new)?;
+        let packet = self.outbound.seal(payload, framing, theirs, rng)?;
         self.deliver(&packet, delivery)?;
         Ok(sequence_number)
     }

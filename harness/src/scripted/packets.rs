@@ -6,6 +6,7 @@
 use minissh::crypto::{CryptoRng, PacketKey, TAG_BYTES};
 
 use super::forge::{Fill, Framing, Keys, Layout, flip};
+use crate::verdict::Broken;
 
 /// Longest packet that is taken, in bytes without the tag. OpenSSH's own bound.
 pub(super) const PACKET_BYTES_MAX: usize = 256 * 1024;
@@ -77,11 +78,14 @@ impl Half {
         framing: &Framing,
         theirs: Option<&PacketKey>,
         rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<u8>, Broken> {
         let key = match framing.keys {
             Keys::Current => self.key.as_ref(),
             Keys::Previous => self.previous.as_ref(),
-            Keys::Next => Some(self.next.as_ref().ok_or("there are no next keys")?),
+            Keys::Next => {
+                let next = self.next.as_ref();
+                Some(next.ok_or_else(|| Broken::new("there are no next keys"))?)
+            }
             Keys::Theirs => theirs,
             Keys::None => None,
         };

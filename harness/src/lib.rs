@@ -27,6 +27,7 @@
 //! | [`mutant`] | subjects that break one rule each, to be noticed | scenarios, verdicts |
 //! | [`trial`] | which scenario notices which mutant | terminals |
 //! | [`verdict`] | the words for how a case ended | – |
+//! | [`wording`] | counts and times in sentences | what is counted |
 //! | [`run`] | which cases there are, running them, judging pairs | terminals, files, formats |
 //! | [`report`] | renderings of what a run told | whether it is good news |
 //! | [`cli`] | flags, the order of things, exit codes | – |
@@ -56,3 +57,4 @@ pub mod scripted;
 pub mod transcript;
 pub mod trial;
 pub mod verdict;
+pub mod wording;

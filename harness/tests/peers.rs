@@ -206,7 +206,7 @@ const CHECKS: &[(&str, Check)] = &[
                 let record = pair.run(&["sleep 600"], |job, _| {
                     job.deadline = Duration::from_secs(seconds);
                 })?;
-                let stopped = format!("not done after {seconds}s");
+                let stopped = format!("not done after {seconds} s");
                 match &record.end {
                     ClientEnd::Failed(why) if why.contains(&stopped) => {}
                     other => return Err(format!("{other:?}")),

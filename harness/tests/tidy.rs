@@ -7,6 +7,7 @@ use sshdrill::peer::keys;
 
 /// Each module, what it may import of the others, and of minissh.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
+    ("wording", &[], &[]),
     ("requirement", &[], &[]),
     ("scenario", &["requirement"], &["msg"]),
     ("verdict", &["requirement"], &["trace"]),
@@ -14,15 +15,19 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("mutant", &["peer"], &["crypto", "msg", "wire"]),
     (
         "trial",
-        &["mutant", "peer", "run", "scenario", "verdict"],
+        &["mutant", "peer", "run", "scenario", "verdict", "wording"],
         &[],
     ),
     (
         "scripted",
-        &["scenario", "transcript", "verdict"],
+        &["scenario", "transcript", "verdict", "wording"],
         &["wire", "msg", "crypto", "keylog", "packet", "trace"],
     ),
-    ("peer", &["transcript", "verdict"], &["crypto", "trace"]),
+    (
+        "peer",
+        &["transcript", "verdict", "wording"],
+        &["crypto", "trace"],
+    ),
     (
         "run",
         &[
@@ -44,6 +49,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "scenario",
             "transcript",
             "verdict",
+            "wording",
         ],
         &["trace"],
     ),
@@ -58,6 +64,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
             "transcript",
             "verdict",
             "trial",
+            "wording",
         ],
         &[],
     ),

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::wording;
+
 /// How long the other side may take for each read.
 const READ_WAIT: Duration = Duration::from_secs(30);
 /// Our bound on everything before KEXINIT and on KEXINIT itself.
@@ -84,10 +86,10 @@ impl NoOffer {
     fn new(missing: Missing, error: &Error, heard: &[u8], wait: Duration) -> Self {
         let why = match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut if heard.is_empty() => {
-                format!("nothing came within {wait:?}")
+                format!("nothing came within {}", wording::time(wait))
             }
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                format!("nothing more came within {wait:?}")
+                format!("nothing more came within {}", wording::time(wait))
             }
             ErrorKind::UnexpectedEof => "the connection ended".to_owned(),
             _ => error.to_string(),

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::verdict::Log;
 use crate::verdict::capture::Side;
+use crate::wording;
 
 /// How long a connection's end may take to be written down once its case is over.
 const WIND_UP: Duration = Duration::from_secs(10);
@@ -73,7 +74,9 @@ impl Peer for Minissh {
             async { tokio::time::timeout(job.deadline, run_job(job, &trace, &captures)).await };
         let end = match runtime.block_on(work) {
             Ok(end) => end,
-            Err(_) => ClientEnd::Failed(format!("still busy after {:?}", job.deadline)),
+            Err(_) => {
+                ClientEnd::Failed(format!("still busy after {}", wording::time(job.deadline)))
+            }
         };
         runtime.shutdown_background();
         Ok(ClientRecord {

@@ -10,6 +10,7 @@ use crate::scenario::verbs::{Kind, Verb};
 use crate::scenario::{
     Alternative, Closed, Expect, FieldPattern, FieldTest, Happening, MessagePattern, Quiet, Value,
 };
+use crate::wording;
 
 /// `DISCONNECT` names its reason in this field.
 const REASON: &str = "reason";
@@ -94,7 +95,8 @@ impl Endpoint<'_> {
             let incoming = self.receive(deadline)?;
             let so_far = came.len();
             let Some(incoming) = incoming else {
-                let actual = format!("{so_far} of {total} bytes within {limit:?}");
+                let limit = wording::time(limit);
+                let actual = format!("{so_far} of {total} bytes within {limit}");
                 return Err(Stop::subject(actual));
             };
             match &incoming {
@@ -246,12 +248,12 @@ impl Endpoint<'_> {
 
     fn nothing_came(&self, limit: Duration) -> Stop {
         if Instant::now() >= self.deadline {
-            let limit = self.setup.case_limit;
+            let limit = wording::time(self.setup.case_limit);
             return Stop::subject(format!(
-                "nothing, and the {limit:?} of the whole case are over"
+                "nothing, and the {limit} of the whole case are over"
             ));
         }
-        Stop::subject(format!("nothing within {limit:?}"))
+        Stop::subject(format!("nothing within {}", wording::time(limit)))
     }
 
     /// The alternative that what came satisfies.

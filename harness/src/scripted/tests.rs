@@ -233,7 +233,7 @@ fn silence_is_a_failure_after_its_time_and_not_before() {
         "handshake\n< disconnect",
     );
     let failure = client.failure.expect("it failed");
-    assert_eq!(failure.actual, "nothing within 50ms");
+    assert_eq!(failure.actual, "nothing within 50 ms");
 }
 
 #[test]
@@ -540,7 +540,7 @@ fn data_of_the_wrong_amount_or_content_is_told() {
     );
     assert_eq!(
         told("total=6").as_deref(),
-        Some("5 of 6 bytes within 100ms")
+        Some("5 of 6 bytes within 100 ms")
     );
     assert_eq!(
         told("all=\"abcdX\"").as_deref(),

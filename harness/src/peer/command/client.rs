@@ -11,6 +11,7 @@ use crate::peer::{
     keys,
 };
 use crate::verdict::Log;
+use crate::wording;
 
 /// The exit status of a client that failed, as `ssh` has it.
 const FAILED: i32 = 255;
@@ -143,9 +144,9 @@ impl Client {
             Some(code) => code,
             None => {
                 let last = ran.stderr.lines().last().unwrap_or("nothing");
-                let deadline = job.deadline;
+                let deadline = wording::time(job.deadline);
                 return Ok(ClientEnd::Failed(format!(
-                    "not done after {deadline:?}; the last thing on its stderr: {last}"
+                    "not done after {deadline}; the last thing on its stderr: {last}"
                 )));
             }
         };

@@ -10,6 +10,7 @@ use crate::peer::manifest::{LetIn, Manifest, ServerPart};
 use crate::peer::place::{Background, Place, putting, quoted};
 use crate::peer::{Broken, NotDone, Reach, RunningServer, ServerRecord, ServerSetup, keys, port};
 use crate::verdict::Log;
+use crate::wording;
 
 /// How long a server may take until it accepts connections.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -199,8 +200,9 @@ impl Server {
 
     fn never_listened(&self, addr: SocketAddr, log: &str) -> Broken {
         let what = format!(
-            "the server of {} does not accept connections on {addr} within {START_MAX:?}{}",
+            "the server of {} does not accept connections on {addr} within {}{}",
             self.id,
+            wording::time(START_MAX),
             end_of(log)
         );
         Broken::new(what).hint("it must listen on $DRILL_ADDRESS:$DRILL_PORT")

@@ -19,6 +19,7 @@ use super::shell::Shell;
 use super::{LABEL, is_going_on, run_label};
 use crate::peer::Broken;
 use crate::peer::process::Ran;
+use crate::wording;
 
 /// Where an engine is unless `DOCKER_HOST` says otherwise.
 const USUAL_PLACE: &str = "unix:///var/run/docker.sock";
@@ -76,7 +77,8 @@ impl Engine {
                 Ok(Ok(_)) => Ok(docker),
                 Ok(Err(e)) => Err(why_not(&e)),
                 Err(_) => Err(NoEngine::NotThere(format!(
-                    "no answer within {ANSWER_MAX:?}"
+                    "no answer within {}",
+                    wording::time(ANSWER_MAX)
                 ))),
             }
         });

@@ -12,6 +12,7 @@ use crate::peer::{
     TERM, keys,
 };
 use crate::verdict::Log;
+use crate::wording;
 
 /// The name under which `known_hosts` lists the server, whatever its address.
 const HOST_ALIAS: &str = "drill";
@@ -282,7 +283,8 @@ fn not_done(deadline: Duration, logs: &[Log]) -> String {
         .iter()
         .find_map(|log| log.text.lines().last())
         .unwrap_or("nothing");
-    format!("not done after {deadline:?}; the last thing that ssh logged: {last}")
+    let deadline = wording::time(deadline);
+    format!("not done after {deadline}; the last thing that ssh logged: {last}")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::run::play::{Cast, play};
 use crate::run::{MINISSH, SCRIPTED};
 use crate::scenario::{Act, ExpectedEnd, Scenario, Step, StepKind, Subject};
 use crate::verdict::{Outcome, Verdict};
+use crate::wording::count;
 
 /// How long a case may take on a mutant, beside its pauses and its waits for what need not come.
 /// What else it waits for in vain it has noticed.
@@ -99,10 +100,10 @@ impl fmt::Display for Findings {
         }
         writeln!(
             f,
-            "\n{} mutants, {} of them unnoticed; {} scenarios by role, {} of them blind",
-            self.mutants.len(),
+            "\n{}, {} of them unnoticed; {} by role, {} of them blind",
+            count(self.mutants.len(), "mutant"),
             self.unnoticed().count(),
-            self.trials,
+            count(self.trials, "scenario"),
             self.blind.len(),
         )
     }

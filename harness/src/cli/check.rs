@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::args::ScenariosArgs;
 use super::{Exit, Stop, prepare};
+use crate::wording::count;
 
 /// Reads every scenario and says how many there are, or everything that is wrong.
 pub(super) fn check(args: &ScenariosArgs) -> Result<Exit, Stop> {
@@ -12,10 +13,11 @@ pub(super) fn check(args: &ScenariosArgs) -> Result<Exit, Stop> {
     let steps: usize = scenarios.iter().map(|scenario| scenario.steps.len()).sum();
     let cited: BTreeSet<&String> = scenarios.iter().flat_map(|s| &s.cites).collect();
     anstream::println!(
-        "{} files, {} scenarios, {steps} steps, {} clauses cited: all well-formed",
-        files.len(),
-        scenarios.len(),
-        cited.len()
+        "{}, {}, {}, {} cited: all well-formed",
+        count(files.len(), "file"),
+        count(scenarios.len(), "scenario"),
+        count(steps, "step"),
+        count(cited.len(), "clause")
     );
     Ok(Exit::AsExpected)
 }

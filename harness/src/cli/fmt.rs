@@ -6,6 +6,7 @@ use super::args::FmtArgs;
 use super::prepare::program;
 use super::{Exit, Stop, places};
 use crate::scenario::{format, scenario_files};
+use crate::wording::{are, count};
 
 /// Lays out scenario files as they should be, or says which are not.
 pub(super) fn fmt(args: &FmtArgs) -> Result<Exit, Stop> {
@@ -25,10 +26,13 @@ pub(super) fn fmt(args: &FmtArgs) -> Result<Exit, Stop> {
         }
     }
     if args.check && wrong > 0 {
-        let what = format!("{wrong} of {} files are laid out otherwise", files.len());
-        return Err(
-            Stop::new(Exit::NotAsExpected, what).hint(format!("`{} fmt` lays them out", program()))
+        let what = format!(
+            "{wrong} of {} {} laid out otherwise",
+            count(files.len(), "file"),
+            are(wrong)
         );
+        let hint = format!("`{} fmt` lays them out", program());
+        return Err(Stop::new(Exit::NotAsExpected, what).hint(hint));
     }
     Ok(Exit::AsExpected)
 }

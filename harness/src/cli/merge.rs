@@ -6,6 +6,7 @@ use super::{Exit, Stop};
 use crate::report::Wanted;
 use crate::report::merge::merge as join;
 use crate::report::record::Record;
+use crate::wording::{are, count};
 
 /// Joins JSON reports and writes what comes of it. The exit code is that of the whole run, which was
 /// stopped where a part of it was.
@@ -31,7 +32,10 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit, Stop> {
         .map_err(|error| Stop::unwritable(&error))?;
     let (cases, shards) = (merged.cases.len(), args.runs.len());
     anstream::println!(
-        "{cases} cases of {shards} runs are in {}",
+        "{} of {} {} in {}",
+        count(cases, "case"),
+        count(shards, "run"),
+        are(cases),
         args.out.display()
     );
     all_run(&merged)

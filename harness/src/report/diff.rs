@@ -9,6 +9,7 @@ use owo_colors::OwoColorize;
 use super::record::{Case, Record};
 use super::tint::{badness, harmless, tinted, word};
 use crate::verdict::Verdict;
+use crate::wording::count;
 
 /// In which way a case changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,8 +133,8 @@ impl Diff<'_> {
         let counts = Kind::ALL.map(|kind| format!("{} {}", self.count(kind), kind.title()));
         let _ = writeln!(
             text,
-            "\n{} cases compared: {}",
-            self.compared,
+            "\n{} compared: {}",
+            count(self.compared, "case"),
             counts.join(", ")
         );
         text

@@ -11,6 +11,7 @@ use super::tint::{harmless, tinted, word};
 use crate::run::event::SCRIPTED;
 use crate::scenario::Level;
 use crate::verdict::Failure;
+use crate::wording::count;
 
 /// Packets shown.
 const PACKETS_MAX: usize = 24;
@@ -133,7 +134,8 @@ fn packets(text: &mut String, case: &Case) {
 
 fn left_out(text: &mut String, packets: u64) {
     if packets > 0 {
-        let line = format!("… {packets} packets left out");
+        let packets = count(usize::try_from(packets).unwrap_or(usize::MAX), "packet");
+        let line = format!("… {packets} left out");
         let _ = writeln!(text, "        {}", line.dimmed());
     }
 }

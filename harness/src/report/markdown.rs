@@ -14,6 +14,7 @@ use super::summary::reasons;
 use super::tint::harmless;
 use super::{causes, explain, matrix};
 use crate::run::event::Tally;
+use crate::wording::count;
 
 /// Cases that are told with their details.
 const TOLD_MAX: usize = 50;
@@ -59,8 +60,12 @@ fn heading(record: &Record) -> String {
     if record.unfinished() > 0 {
         counts.push(format!("❔ **{}** not run", record.unfinished()));
     }
-    let (cases, counts, secs) = (cases.len(), counts.join(" · "), took_ms / 1000);
-    format!("## sshdrill: {verdict}\n\n{cases} cases in {secs} s, seed `{seed}`: {counts}\n")
+    let (cases, counts, secs) = (
+        count(cases.len(), "case"),
+        counts.join(" · "),
+        took_ms / 1000,
+    );
+    format!("## sshdrill: {verdict}\n\n{cases} in {secs} s, seed `{seed}`: {counts}\n")
 }
 
 /// Seen in a list; Markdown has no colours. What is known stands in a book.

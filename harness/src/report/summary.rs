@@ -9,6 +9,7 @@ use super::tint::{VERDICTS, harmless, tinted, word};
 use super::{causes, matrix};
 use crate::run::event::{LeftOut, Tally};
 use crate::verdict::Verdict;
+use crate::wording::count;
 
 /// Things left out for one reason that are named; a peer that lacks something lacks it in many
 /// scenarios.
@@ -35,7 +36,8 @@ fn counts(record: &Record) -> String {
     let (tenths, cases) = (record.took_ms / 100, record.cases.len());
     let (secs, tenth) = (tenths / 10, tenths % 10);
     format!(
-        "{cases} cases: {verdicts}, in {secs}.{tenth} s (seed {})",
+        "{}: {verdicts}, in {secs}.{tenth} s (seed {})",
+        count(cases, "case"),
         record.seed
     )
 }

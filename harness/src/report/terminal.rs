@@ -19,6 +19,7 @@ use super::tint::{tinted, word};
 use super::{explain, summary};
 use crate::run::event::{self, Event};
 use crate::verdict::Verdict;
+use crate::wording::count;
 
 /// How often the bar's clock moves while nothing else happens.
 const TICK: Duration = Duration::from_millis(200);
@@ -98,8 +99,8 @@ impl Terminal {
         for participant in &record.participants {
             let _ = writeln!(text, "{:<18} {}", participant.id, participant.version);
         }
-        let (cases, seed) = (record.cases.len(), record.seed);
-        self.print(&format!("{text}{cases} cases, seed {seed}\n\n"))
+        let (cases, seed) = (count(record.cases.len(), "case"), record.seed);
+        self.print(&format!("{text}{cases}, seed {seed}\n\n"))
     }
 
     fn on_case_started(&self, case: &event::Case) {

@@ -34,7 +34,7 @@ fn check_counts_what_is_right_and_shows_what_is_not() {
     assert_code(&output, 0);
     assert_says(
         &stdout(&output),
-        &["1 files, 1 scenarios, 2 steps, 1 clauses cited: all well-formed"],
+        &["1 file, 1 scenario, 2 steps, 1 clause cited: all well-formed"],
     );
 
     let wrong = UNTIDY.replace("> ident SSH-2.0-scripted", "> ignore delay=1s");
@@ -60,7 +60,7 @@ fn fmt_says_which_files_it_lays_out_and_does_so_once() {
     assert_says(&stdout(&checked), &[&file]);
     assert_says(
         &stderr(&checked),
-        &["1 of 1 files are laid out otherwise", "hint:"],
+        &["1 of 1 file is laid out otherwise", "hint:"],
     );
     assert_eq!(fs::read_to_string(&file).expect("it stays"), UNTIDY);
 
@@ -156,7 +156,7 @@ fn record_makes_transcripts_that_replay_and_makes_a_collection_anew() {
     fs::write(&made[0], "lost").expect("writable");
     let output = record(&[]);
     assert_code(&output, 0);
-    assert_says(&stdout(&output), &["1 cases: 1 pass"]);
+    assert_says(&stdout(&output), &["1 case: 1 pass"]);
     assert_eq!(files_below(Path::new(&into)), made);
     replays();
 }

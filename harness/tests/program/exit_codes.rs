@@ -37,7 +37,7 @@ fn zero_when_all_is_as_expected() {
     let output = stage.run(&["--junit", &junit, "--json", &json]);
     assert_code(&output, 0);
     assert!(
-        stdout(&output).contains("1 cases: 1 pass"),
+        stdout(&output).contains("1 case: 1 pass"),
         "{}",
         stdout(&output)
     );
@@ -110,7 +110,7 @@ fn the_command_printed_under_a_failure_runs_that_case_again() {
     let second = stage.sshdrill(args);
     assert_code(&second, 1);
     assert!(
-        stdout(&second).contains("1 cases: 0 pass, 1 fail"),
+        stdout(&second).contains("1 case: 0 pass, 1 fail"),
         "{}",
         stdout(&second)
     );
@@ -184,7 +184,7 @@ fn zero_when_a_case_ends_as_is_known_of_it() {
     // Nothing need be known of a deviation.
     let output = Stage::with("deviates", DEVIATES).run(&[]);
     assert_code(&output, 0);
-    assert_says(&stdout(&output), &["1 cases: 0 pass, 1 deviation, in"]);
+    assert_says(&stdout(&output), &["1 case: 0 pass, 1 deviation, in"]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn every_case_is_run_in_one_shard_and_an_empty_shard_is_fine() {
             stdout(&output)
         })
         .concat();
-    assert_eq!(said.matches("1 cases: 1 pass").count(), 1, "{said}");
+    assert_eq!(said.matches("1 case: 1 pass").count(), 1, "{said}");
     assert_eq!(said.matches("0 cases: 0 pass").count(), 2, "{said}");
     assert!(said.contains("they are not in shard 2/3"), "{said}");
     assert_code(&stage.run(&["--shard", "4/3"]), 2);
@@ -275,7 +275,7 @@ fn a_repeated_case_is_reported_once_and_as_flaky_when_it_is() {
     assert_code(&output, 0);
     let text = stdout(&output);
     assert!(
-        text.contains("1 cases: 1 pass") && !text.contains("flaky"),
+        text.contains("1 case: 1 pass") && !text.contains("flaky"),
         "{text}"
     );
 
@@ -562,7 +562,7 @@ fn five_when_a_report_cannot_be_written() {
         assert!(text.starts_with("error: cannot write a report: "), "{text}");
         assert!(text.contains(why) && text.contains("hint: "), "{text}");
         let told = stdout(&output);
-        assert!(told.contains("1 cases: 1 pass"), "{told}");
+        assert!(told.contains("1 case: 1 pass"), "{told}");
     }
 }
 

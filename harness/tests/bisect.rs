@@ -54,8 +54,12 @@ impl Stage {
     }
 
     fn bisect(&self, dirs: &[String], more: &[&str]) -> Output {
+        self.bisect_of("made-up/marked", dirs, more)
+    }
+
+    fn bisect_of(&self, scenario: &str, dirs: &[String], more: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_sshdrill"))
-            .args(["bisect", "made-up/marked", "--scenarios"])
+            .args(["bisect", scenario, "--scenarios"])
             .arg(self.path("scenarios"))
             .args(more)
             .arg("--dirs")
@@ -128,4 +132,34 @@ fn what_is_no_build_is_said() {
         err.contains("there is no OpenSSH in") && err.contains("hint: "),
         "{err}"
     );
+}
+
+#[test]
+fn what_many_cases_keep_is_said() {
+    let Some(stage) = Stage::new() else { return };
+    let again = SCENARIO.replace("made-up/marked", "made-up/marked-again");
+    fs::write(stage.path("scenarios/made-up/marked-again.scn"), again).expect("writable");
+    let dirs = ["a", "b"].map(|name| stage.build(name, ""));
+    let (code, out, err) = text(&stage.bisect_of("made-up/*", &dirs, &[]));
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(
+        out.contains("the same all along, as far as was looked: 2 cases, 0 pass, 2 fail"),
+        "{out}"
+    );
+}
+
+/// Before any build is looked at, however many there are.
+#[test]
+fn slips_of_the_keyboard_are_told_at_once() {
+    let Some(stage) = Stage::new() else { return };
+    let build = stage.build("a", "");
+    let there = [build.clone(), stage.build("b", "")];
+    let (code, _, err) = text(&stage.bisect_of("made-up/markd", &there, &[]));
+    assert_eq!(code, Some(4), "{err}");
+    assert!(err.contains("did you mean `made-up/marked`?"), "{err}");
+    assert!(!err.contains("looking at"), "{err}");
+    let (code, _, err) = text(&stage.bisect(&[build, stage.path("none")], &[]));
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("there is no folder"), "{err}");
+    assert!(!err.contains("looking at"), "{err}");
 }

@@ -13,17 +13,18 @@ use super::{Exit, Stop, prepare};
 use crate::peer::minissh::Minissh;
 use crate::peer::openssh::LocalOpenSsh;
 use crate::peer::{NotDone, Peer, PeerInfo};
-use crate::report::tint;
+use crate::report::{summary, tint};
 use crate::run::bisect::{Found, Way};
-use crate::run::event::{Event, Pairing};
+use crate::run::event::{Event, Pairing, Tally};
 use crate::run::executor::{Options, Order, Play, Tries, execute};
 use crate::run::interrupt::Interrupt;
 use crate::run::panics;
 use crate::run::plan::{Again, Plan, Terms, plan};
 use crate::run::play::{Cast, play};
-use crate::run::selection::Selection;
+use crate::run::selection::{Filter, Selection};
 use crate::scenario::Scenario;
 use crate::verdict::Verdict;
+use crate::wording::count;
 
 /// A case, whatever build is in it.
 type Name = (String, Pairing);
@@ -46,14 +47,15 @@ pub(super) fn bisect(args: &BisectArgs) -> Result<Exit, Stop> {
     }
     let mut exit = Exit::NotAsExpected;
     let names = builds.names()?;
-    let mut unchanged = 0;
+    let (mut unchanged, mut kept) = (0, Tally::default());
     for name in &names {
         let found = way.search(args.dirs.len(), |at| builds.look(at, name))?;
         match found {
             Found::Change { .. } => exit = Exit::AsExpected,
             // Of many cases, those that do not change would hide those that do.
-            Found::Nothing(_) if names.len() > 1 => {
+            Found::Nothing(verdict) if names.len() > 1 => {
                 unchanged += 1;
+                kept.add(verdict);
                 continue;
             }
             Found::Nothing(_) => {}
@@ -61,9 +63,29 @@ pub(super) fn bisect(args: &BisectArgs) -> Result<Exit, Stop> {
         anstream::print!("{}", builds.told(name, &found));
     }
     if unchanged > 0 {
-        anstream::println!("{unchanged} cases end the same way all along, as far as was looked");
+        anstream::println!(
+            "the same all along, as far as was looked: {}, {}",
+            count(unchanged, "case"),
+            summary::verdicts(&kept)
+        );
     }
     Ok(exit)
+}
+
+/// Refuses names that select nothing and folders that are not there, so that no build is looked at
+/// because of a slip of the keyboard.
+fn check(args: &BisectArgs, scenarios: &[Arc<Scenario>]) -> Result<(), Stop> {
+    let names: Vec<&str> = scenarios.iter().map(|s| s.name.as_str()).collect();
+    let selects_nothing = |filter: &&Filter| !names.iter().any(|name| filter.selects(name, &names));
+    if let Some(filter) = args.names.iter().find(selects_nothing) {
+        return Err(prepare::nothing("scenario", &[filter.text()], &names));
+    }
+    if let Some(dir) = args.dirs.iter().find(|dir| !dir.is_dir()) {
+        let what = format!("there is no folder {}", dir.display());
+        let hint = "--dirs takes the folders of the builds, from the oldest to the newest";
+        return Err(Stop::new(Exit::Environment, what).hint(hint));
+    }
+    Ok(())
 }
 
 /// The builds, and what was seen of them.
@@ -85,6 +107,7 @@ struct Seen {
 impl<'a> Builds<'a> {
     fn new(args: &'a BisectArgs, interrupt: Interrupt) -> Result<Self, Stop> {
         let (_, scenarios) = prepare::files(args.scenarios.as_deref())?;
+        check(args, &scenarios)?;
         Ok(Self {
             args,
             scenarios,

@@ -44,7 +44,9 @@ fn proposals(report: &Record) -> BTreeMap<String, Vec<String>> {
         }
         let _ = writeln!(entry, "verdict = {}", quoted(&verdict.to_string()));
         let first = actual.lines().next().unwrap_or_default();
-        let _ = writeln!(entry, "reason = {}\n", quoted(&format!("TODO: {first}")));
+        let _ = writeln!(entry, "reason = {}", quoted(&format!("TODO: {first}")));
+        // Where the peer's makers speak of it; there need not be such a place.
+        entry.push_str("# link = \"https://…\"\n\n");
         let file = id.split('-').next().unwrap_or(id).to_owned();
         proposals.entry(file).or_default().push(entry);
     }
@@ -107,6 +109,7 @@ mod tests {
         versions = "=2026.94"
         verdict = "fail"
         reason = "TODO: nothing in 10s"
+        # link = "https://…"
         "#);
     }
 }

@@ -311,7 +311,7 @@ mod tests {
         a web server answers there: is it the right port?
         ");
         insta::assert_snapshot!(said_of(b"", false), @r"
-        it sent no identification: nothing came within 300ms
+        it sent no identification: nothing came within 300 ms
         is it an SSH server, and the right port? One that has had enough of us (OpenSSH's PerSourcePenalties, fail2ban) also looks so
         ");
         insta::assert_snapshot!(said_of(b"Not allowed at this time\r\n", true), @r"
@@ -319,7 +319,7 @@ mod tests {
         is it an SSH server, and the right port? One that has had enough of us (OpenSSH's PerSourcePenalties, fail2ban) also looks so
         ");
         insta::assert_snapshot!(said_of(b"220 \x1b[2Jmail\r\nSSH-2.0-foo\r\n", false), @r"
-        it sent an identification and no KEXINIT: nothing more came within 300ms, after `220 [2Jmail` and `SSH-2.0-foo`
+        it sent an identification and no KEXINIT: nothing more came within 300 ms, after `220 [2Jmail` and `SSH-2.0-foo`
         a server sends KEXINIT unasked (RFC 4253 §7.1); one that has had enough of us (OpenSSH's PerSourcePenalties, fail2ban) may end here
         ");
     }

@@ -6,6 +6,7 @@ use clap::CommandFactory as _;
 
 use super::args::{Cli, CompletionsArgs};
 use super::{Exit, Stop};
+use crate::report::write::ignoring_closed_pipe;
 
 /// Prints what the shell has to read.
 pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit, Stop> {
@@ -13,7 +14,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit, Stop> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    let written = std::io::stdout().write_all(&script);
+    let written = ignoring_closed_pipe(std::io::stdout().write_all(&script));
     written.map_err(|error| Stop::new(Exit::Environment, format!("cannot print it: {error}")))?;
     Ok(Exit::AsExpected)
 }

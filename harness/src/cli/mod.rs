@@ -117,7 +117,8 @@ impl Stop {
                 stop.hint(format!("it is looked for in {}", here.display()))
             }
             (io::ErrorKind::NotFound, _) => stop.hint("is it spelled right?"),
-            _ => stop.hint("may this user read it?"),
+            (io::ErrorKind::PermissionDenied, _) => stop.hint("may this user read it?"),
+            _ => stop,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::requirement::Catalogue;
 use crate::run::event::{Event, LeftOut};
 use crate::run::expect::Expectations;
 use crate::run::pair::answers;
-use crate::run::plan::{Again, Plan, Terms, plan};
+use crate::run::plan::{Again, Plan, Terms, plan, shell_quoted};
 use crate::run::play::Cast;
 use crate::run::selection::{Filter, Selection};
 use crate::run::{MINISSH, SCRIPTED};
@@ -309,25 +309,31 @@ pub(super) fn program() -> String {
     let name = std::env::args().next();
     let name = name.unwrap_or_else(|| "sshdrill".to_owned());
     match name.contains('/') {
-        true => std::path::absolute(&name).map_or(name, |path| path.display().to_string()),
+        true => shell_quoted(&anywhere(Path::new(&name))),
         false => name,
     }
+}
+
+/// A path that is right in any folder.
+pub(super) fn anywhere(path: &Path) -> String {
+    let absolute = std::path::absolute(path);
+    absolute.as_deref().unwrap_or(path).display().to_string()
 }
 
 /// What a case needs on its command line beside its own name to run again as it ran.
 fn rerun_args(args: &RunArgs) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(folder) = &args.scenarios {
-        words.extend(["--scenarios".to_owned(), folder.display().to_string()]);
+        words.extend(["--scenarios".to_owned(), anywhere(folder)]);
     }
     for manifest in &args.peer_manifest {
-        words.extend(["--peer-manifest".to_owned(), manifest.display().to_string()]);
+        words.extend(["--peer-manifest".to_owned(), anywhere(manifest)]);
     }
     for folder in &args.openssh_dir {
-        words.extend(["--openssh-dir".to_owned(), folder.display().to_string()]);
+        words.extend(["--openssh-dir".to_owned(), anywhere(folder)]);
     }
     if let Some(folder) = &args.reports.out {
-        words.extend(["--out".to_owned(), folder.display().to_string()]);
+        words.extend(["--out".to_owned(), anywhere(folder)]);
     }
     if args.timeout != TIMEOUT_SECS {
         words.extend(["--timeout".to_owned(), args.timeout.to_string()]);

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::ToSocketAddrs;
 
 use super::args::ProbeArgs;
+use super::prepare::anywhere;
 use super::{Exit, Stop, run};
 use crate::peer::keys;
 use crate::peer::live::{Credentials, LiveServer};
@@ -50,7 +51,7 @@ fn words(args: &ProbeArgs) -> Vec<String> {
         words.extend(["--user".to_owned(), user.clone()]);
     }
     if let Some(identity) = &args.identity {
-        words.extend(["--identity".to_owned(), identity.display().to_string()]);
+        words.extend(["--identity".to_owned(), anywhere(identity)]);
     }
     words
 }

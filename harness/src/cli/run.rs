@@ -77,7 +77,8 @@ fn stopped_alone(args: &RunArgs, request: &Request) -> Result<Exit, Stop> {
     };
     let plan = Plan {
         seed: request.seed(),
-        shard: args.shard,
+        // It holds no case of its part, and merging must not take it for that.
+        shard: None,
         participants: Vec::new(),
         cases: Vec::new(),
         left_out: vec![left_out],

@@ -73,6 +73,14 @@ pub struct PeerInfo {
     pub capabilities: Capabilities,
 }
 
+impl PeerInfo {
+    /// Whether it is up already, and somebody else's.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self.origin, Origin::Live(_))
+    }
+}
+
 /// What a peer can do. Declared by its manifest or probed before the first case, never inferred
 /// from a failed case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

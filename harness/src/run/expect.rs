@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::event::{Case, LeftOut};
 use super::{MINISSH, SCRIPTED};
-use crate::peer::{Origin, PeerInfo};
+use crate::peer::PeerInfo;
 use crate::verdict::{Failure, Known, Outcome, Verdict};
 
 pub use versions::Versions;
@@ -125,7 +125,7 @@ impl Expectations {
         };
         let known = found.known();
         // Another configuration than ours may be all that a pass shows.
-        let is_elsewhere = peers.iter().any(is_live);
+        let is_elsewhere = peers.iter().any(PeerInfo::is_live);
         if is_elsewhere && outcome.verdict == Verdict::Pass {
             return outcome;
         }
@@ -160,7 +160,7 @@ impl Expectations {
         let is_stale = |each: &&Expected| {
             let is_here = peers
                 .iter()
-                .any(|peer| !is_live(peer) && each.fits(peer) && each.can_be(peer));
+                .any(|peer| !peer.is_live() && each.fits(peer) && each.can_be(peer));
             is_here && !cases.iter().any(|case| each.is_about(case, peers))
         };
         let told = |each: &Expected| LeftOut {
@@ -180,10 +180,6 @@ const NAMES: [(&str, &str); 5] = [
     ("libssh_", "libssh"),
     ("tinyssh_", "tinysshd"),
 ];
-
-fn is_live(peer: &PeerInfo) -> bool {
-    matches!(peer.origin, Origin::Live(_))
-}
 
 fn parse(text: &str, path: &Path) -> Result<Vec<Expected>, ExpectError> {
     let file: File = toml::from_str(text).map_err(|e| ExpectError {
@@ -218,7 +214,7 @@ impl Expected {
     /// Whether it is about this peer, in whatever role. One that somebody else started is known by what
     /// it calls itself.
     fn fits(&self, peer: &PeerInfo) -> bool {
-        let is_it = if is_live(peer) {
+        let is_it = if peer.is_live() {
             let name = NAMES.iter().find(|(_, file)| *file == self.peer);
             name.is_some_and(|(name, _)| peer.version.starts_with(name))
         } else {

@@ -56,9 +56,13 @@ pub fn run(case: &Case, client: &dyn Peer, server: &dyn Peer, deadline: Duration
     let job = script.job(case.seed, running.addr(), login, left);
     let user = running.user().to_owned();
     let secrets = [running.password().to_owned(), WRONG_PASSWORD.to_owned()];
-    let client_record = client.connect(&job);
+    let mut client_record = client.connect(&job);
     let mut server_record = running.finish();
     let died = server_record.died.take();
+    let client_died = client_record
+        .as_mut()
+        .ok()
+        .and_then(|record| record.died.take());
 
     let mut outcome = match &client_record {
         Ok(record) => judged(&script, &record.end, &case.scenario),
@@ -67,6 +71,7 @@ pub fn run(case: &Case, client: &dyn Peer, server: &dyn Peer, deadline: Duration
     let names = [client, server].map(|peer| peer.info().id.as_str());
     collect(&mut outcome, client_record.ok(), server_record, names);
     note_death(&mut outcome, &server.info().id, died);
+    note_death(&mut outcome, &client.info().id, client_died);
     redact(&mut outcome, &secrets);
     outcome.user = Some(user);
     outcome

@@ -15,7 +15,7 @@ use super::event::{Case, Event, LeftOut, Pairing, Participant};
 use super::selection::Selection;
 use super::shard::Shard;
 use super::{MINISSH, SCRIPTED, login};
-use crate::peer::{Capabilities, Origin, PeerInfo};
+use crate::peer::{Capabilities, PeerInfo};
 use crate::scenario::{Need, Scenario, Subject};
 
 /// What a run will do.
@@ -196,7 +196,7 @@ impl Candidate<'_> {
         let (peer, role) = client
             .map(|peer| (peer, "client"))
             .or(server.map(|p| (p, "server")))?;
-        if need == Need::Password && role == "server" && is_live(peer) {
+        if need == Need::Password && role == "server" && peer.is_live() {
             return Some(Lack::of_login(peer, login::Method::Password));
         }
         let why = format!(
@@ -219,17 +219,13 @@ struct Lack {
 impl Lack {
     /// Nobody gets in this way. What a live server would do with what nobody gave us is not known.
     fn of_login(server: &PeerInfo, method: login::Method) -> Self {
-        let (why, hint) = match is_live(server) {
+        let (why, hint) = match server.is_live() {
             true => (method.not_tried(), Some(method.hint().to_owned())),
             false => (method.refused(), None),
         };
         let why = format!("{} ({}) {why}", server.id, server.version);
         Self { why, hint }
     }
-}
-
-fn is_live(peer: &PeerInfo) -> bool {
-    matches!(peer.origin, Origin::Live(_))
 }
 
 fn client_can(client: &Capabilities, need: Need) -> bool {
@@ -369,7 +365,9 @@ fn rerun(scenario: &str, pairing: &Pairing, terms: &Terms) -> String {
     command
 }
 
-fn shell_quoted(arg: &str) -> String {
+/// A word as a POSIX shell reads it.
+#[must_use]
+pub fn shell_quoted(arg: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+".contains(c);
     if !arg.is_empty() && arg.chars().all(is_plain) {
         arg.to_owned()

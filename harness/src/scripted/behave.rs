@@ -296,10 +296,12 @@ impl Endpoint<'_> {
     /// its own.
     fn for_want_of_a_key(&self, stop: Stop) -> Stop {
         match stop {
-            Stop::Fault(fault) if fault.is_gone && !self.has_credential => Stop::Fault(Fault {
-                hint: Some(NO_CREDENTIAL),
-                ..fault
-            }),
+            Stop::Fault(fault) if fault.is_gone && self.has_credential == Some(false) => {
+                Stop::Fault(Fault {
+                    hint: Some(NO_CREDENTIAL),
+                    ..fault
+                })
+            }
             other => other,
         }
     }
@@ -310,11 +312,12 @@ impl Endpoint<'_> {
         let right_user = request.bytes("user") == self.setup.user.as_bytes();
         let method = request.bytes("method");
         let right_password = request.bytes("password") == self.setup.password.as_bytes();
-        self.has_credential |= match method {
+        let is_one = match method {
             b"publickey" => accepted,
             b"password" => right_password,
             _ => false,
         };
+        self.has_credential = Some(is_one || self.has_credential == Some(true));
         if self
             .method_due()
             .is_some_and(|due| due.as_bytes() != method)

@@ -49,8 +49,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) auth: Auth,
     /// What the prelude that is going on says of itself.
     pub(super) settings: Vec<FieldSetting>,
-    /// As a server: the client showed the key or the password that lets it in.
-    pub(super) has_credential: bool,
+    /// As a server: whether a request to log in had the key or the password that lets in, if there was one.
+    pub(super) has_credential: Option<bool>,
     /// How many methods of its `with` have succeeded.
     pub(super) factors: usize,
     pub(super) channel: Channel,
@@ -137,7 +137,7 @@ impl<'a> Endpoint<'a> {
             session_id: None,
             auth: Auth::Nothing,
             settings: Vec::new(),
-            has_credential: false,
+            has_credential: None,
             factors: 0,
             channel: Channel {
                 remote: 0,

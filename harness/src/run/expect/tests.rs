@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fake;
-use crate::peer::Capabilities;
+use crate::peer::{Capabilities, Origin};
 
 const FILE: &str = r#"
 [[expected]]

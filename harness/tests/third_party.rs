@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sshdrill::peer::catalogue::{Part, Required};
 use tempfile::TempDir;
 
@@ -648,10 +649,7 @@ fn a_lure_that_is_stopped_before_anybody_came_leaves_no_key() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     // One that a test runner had us ignore would be ignored there, too; this one never is.
-    let killed = Command::new("kill")
-        .args(["-s", "TERM", &lure.id().to_string()])
-        .status();
-    assert!(killed.is_ok_and(|status| status.success()));
+    kill_process(Pid::from_child(&lure), Signal::TERM).expect("it is ours");
     let output = lure.wait_with_output().expect("it ended");
     assert_code(&output, 130);
     assert!(text(&output).contains("stopping: "), "{}", text(&output));

@@ -370,8 +370,8 @@ impl fmt::Display for PacketPart {
 /// Whose signature a message carries; the fixture keys hold one more than is right.
 const SIGNED_BY: FieldSpec = field("signed-by", Kind::Choice(&["right-key", "other-key"]));
 
-/// What a user's signature is of. A server that lets in whoever signed another one can be lied to by
-/// whom the user logged in to before.
+/// What a user's signature is of. Where another request will do, whoever was given a signature by the
+/// user elsewhere gets in with it.
 const SIGNED_OVER: FieldSpec = field(
     "signed-over",
     Kind::Choice(&[

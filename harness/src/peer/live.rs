@@ -1,7 +1,6 @@
 //! Implementations that somebody else started: a server at an address, or a client that comes by
 //! itself. What they are is learned from their first connection.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::mpsc;
@@ -12,6 +11,7 @@ use minissh::crypto::SigningKey;
 use minissh::net::{Pty, TerminalSize};
 use minissh::{blocking, net};
 
+use super::accept::accept;
 use super::kexinit::Offer;
 use super::{
     Broken, Capabilities, ClientJob, ClientRecord, NotDone, Origin, Peer, PeerInfo, Reach,
@@ -22,8 +22,6 @@ use super::{
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long it may take to give a terminal.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// How often whoever waits for a client looks whether that is still wanted.
-const ACCEPT_POLL: Duration = Duration::from_millis(20);
 /// A name that no server has a user of.
 const STRANGER: &str = "sshdrill-made-up";
 
@@ -294,25 +292,6 @@ impl Listening {
             addr,
         })
     }
-}
-
-/// The next connection; `None` when somebody stops the wait for it.
-fn accept(
-    listener: &TcpListener,
-    is_stopped: impl Fn() -> bool,
-) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-    listener.set_nonblocking(true)?;
-    while !is_stopped() {
-        match listener.accept() {
-            Ok((stream, from)) => {
-                stream.set_nonblocking(false)?;
-                return Ok(Some((stream, from)));
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(ACCEPT_POLL),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 impl Peer for LuredClient {

@@ -4,6 +4,7 @@
 //! accept ([`ServerSetup`]) or what to do ([`ClientJob`]) and reports what happened. Whatever goes
 //! wrong on our side or in the environment is [`Broken`] and is never held against the peer.
 
+pub mod accept;
 pub mod catalogue;
 mod command;
 pub mod container;

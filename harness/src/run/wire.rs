@@ -7,20 +7,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use minissh::crypto::SigningKey;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::event::Case;
 use super::judge::judge;
 use super::pair::{Script, rekey_limit};
 use super::redact::redact;
 use super::{broken, not_done, note_death};
+use crate::peer::accept::accept;
 use crate::peer::{Broken, ClientRecord, NotDone, Peer, Reach, ServerSetup, keys};
 use crate::scenario::Actor;
 use crate::scripted::{NO_CREDENTIAL, Role, Setup, play};
 use crate::verdict::{Outcome, Verdict};
-
-/// How often a waiting listener looks whether its client has gone without a word.
-const ACCEPT_POLL: Duration = Duration::from_millis(5);
 
 /// Plays the client against a peer's server.
 #[must_use]
@@ -74,7 +71,7 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
         }
     };
     if client.comes_by_itself() {
-        let accepted = accept(&listener, deadline, || false);
+        let accepted = one_of(&listener, deadline, || false);
         drop(listener);
         let setup = endpoint_setup(case.seed, keys::LOGIN, keys::PASSWORD, deadline);
         return match accepted {
@@ -102,7 +99,7 @@ pub fn against_client(case: &Case, client: &dyn Peer, deadline: Duration) -> Out
                 );
             }
         };
-        let accepted = accept(&listener, deadline, || connecting.is_finished());
+        let accepted = one_of(&listener, deadline, || connecting.is_finished());
         // From here on a client that tries once more is refused at once and does not hang.
         drop(listener);
         let setup = endpoint_setup(case.seed, keys::LOGIN, keys::PASSWORD, deadline);
@@ -202,52 +199,13 @@ fn listen(reach: &Reach) -> io::Result<TcpListener> {
 }
 
 /// Waits for one connection, until the deadline or until nobody can connect any more.
-fn accept(
+fn one_of(
     listener: &TcpListener,
     deadline: Duration,
     is_hopeless: impl Fn() -> bool,
 ) -> io::Result<TcpStream> {
     let started = Instant::now();
-    listener.set_nonblocking(true)?;
-    loop {
-        // Asked before accepting, so that a client that connected and left at once is not missed.
-        let last_try = is_hopeless() || started.elapsed() >= deadline;
-        match listener.accept() {
-            Ok((stream, _)) => {
-                stream.set_nonblocking(false)?;
-                return Ok(stream);
-            }
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            Err(_) if last_try => {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "no connection came",
-                ));
-            }
-            Err(_) => wait_for_somebody(listener, ACCEPT_POLL),
-        }
-    }
-}
-
-/// Returns when somebody connects; most clients do in less than a sleep would take.
-fn wait_for_somebody(listener: &TcpListener, at_most: Duration) {
-    let limit = Timespec::try_from(at_most).ok();
-    // What goes wrong here goes wrong in the accept that follows, too, and is told there.
-    let _ = poll(&mut [PollFd::new(listener, PollFlags::IN)], limit.as_ref());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fake;
-
-    #[test]
-    fn a_client_that_comes_is_not_kept_waiting() {
-        let listener = listen(&Reach::Loopback).expect("a port");
-        let addr = listener.local_addr().expect("an address");
-        let _client = TcpStream::connect(addr).expect("somebody listens");
-        let started = Instant::now();
-        wait_for_somebody(&listener, fake::LONG);
-        assert!(started.elapsed() < fake::LONG / 2);
-    }
+    let came = accept(listener, || is_hopeless() || started.elapsed() >= deadline)?;
+    came.map(|(stream, _)| stream)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "no connection came"))
 }

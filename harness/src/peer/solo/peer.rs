@@ -1,6 +1,6 @@
 //! The engine alone as a peer, for recordings.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::{Answer, Conversation, connect, serve};
+use crate::peer::accept::accept;
 use crate::peer::catalogue::MINISSH;
 use crate::peer::{
     Broken, Capabilities, ClientJob, ClientRecord, NotDone, Origin, Peer, PeerInfo, Reach,
     RunningServer, ServerRecord, ServerSetup,
 };
 use crate::transcript::ready;
-
-/// How often a waiting listener looks whether a connection came; std has no accept with a limit.
-const ACCEPT_POLL: Duration = Duration::from_millis(2);
 
 /// How long one conversation may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -60,14 +58,14 @@ impl Peer for Solo {
             |error: io::Error| Broken::while_doing(&format!("cannot listen at {ip}"), error);
         let listener = TcpListener::bind((ip, 0)).map_err(cannot)?;
         let addr = listener.local_addr().map_err(cannot)?;
-        listener.set_nonblocking(true).map_err(cannot)?;
         let (answers, seed) = (Arc::clone(&self.answers), setup.seed);
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_stopped);
         let thread = thread::Builder::new()
             .name(thread::current().name().unwrap_or_default().to_owned())
             .spawn(move || {
-                let mut stream = accept(&listener, &stop)?;
+                let came = accept(&listener, || stop.load(Ordering::Relaxed));
+                let mut stream = ready(came.ok().flatten()?.0).ok()?;
                 drop(listener);
                 Some(serve(&answers, seed, &mut stream, LIMIT))
             })
@@ -94,21 +92,6 @@ impl Peer for Solo {
 
     fn reach(&self) -> Reach {
         Reach::Loopback
-    }
-}
-
-/// The first connection, unless nobody wants it any more.
-fn accept(listener: &TcpListener, is_stopped: &AtomicBool) -> Option<TcpStream> {
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                stream.set_nonblocking(false).ok()?;
-                return ready(stream).ok();
-            }
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return None,
-            Err(_) if is_stopped.load(Ordering::Relaxed) => return None,
-            Err(_) => thread::sleep(ACCEPT_POLL),
-        }
     }
 }
 

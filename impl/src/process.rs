@@ -13,8 +13,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pty_process::{Pty as Terminal, Size};
@@ -39,8 +40,8 @@ const CANNOT_RUN: u32 = 127;
 /// How long we wait for a program to end after `HUP`. What runs on then is none of ours any more.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long the last words of a program on a terminal may take to come through it. A program left
-/// in the background may keep it open for ever, and print for ever.
+/// How long the last words of a program that has ended may take to come. A process that it left in the
+/// background may keep its output open for ever, and print for ever.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// More than a terminal holds of what was written to it and is not read: 64 KiB and a page on Linux.
@@ -68,25 +69,39 @@ const SIGNALS: [(&str, Signal); 13] = [
 /// a terminal if the peer asked for one, and has the environment of a login: `USER`, `LOGNAME`,
 /// `HOME`, `SHELL`, `PATH`, our `LANG` and `TZ`, where the user came from (`SSH_CONNECTION`), what the
 /// peer may set, and nothing else of ours. Output and stderr go out, input comes in, and the exit
-/// status, EOF and CLOSE follow. A program whose channel is closed first is hung up on, as is one
-/// whose future is dropped: that is [`Exit::Signal`] with `HUP`, whatever becomes of it.
+/// status, EOF and CLOSE follow. Where a process that the program left behind still holds its output,
+/// the status does not wait for the rest. A program whose channel is closed first is hung up on, as is
+/// one whose future is dropped: that is [`Exit::Signal`] with `HUP`, whatever becomes of it.
 ///
 /// # Errors
 /// [`Error::Ended`] when the connection ended first.
 pub async fn run_on(channel: &Channel) -> Result<Exit, Error> {
-    let exit = match run(channel).await {
+    let ended = match run(channel).await {
         Err(error) if is_closed(&error) => None,
-        exit => exit?,
+        ended => ended?,
     };
-    let Some(exit) = exit else {
+    let Some(ended) = ended else {
         return Ok(Exit::Signal("HUP".to_owned()));
     };
-    match tell(channel, &exit).await {
+    match tell(channel, &ended).await {
         // Closed in the moment in which the program ended.
         Err(error) if is_closed(&error) => {}
         told => told?,
     }
-    Ok(exit)
+    Ok(ended.exit)
+}
+
+/// The end of a program.
+struct Ended {
+    exit: Exit,
+    /// The peer knows.
+    told: bool,
+}
+
+impl Ended {
+    fn untold(exit: Exit) -> Self {
+        Self { exit, told: false }
+    }
 }
 
 /// Whether a channel was closed, by the peer or by another handle of ours.
@@ -95,19 +110,21 @@ fn is_closed(error: &Error) -> bool {
 }
 
 /// To the end of the program, or `None` when the channel is closed first.
-async fn run(channel: &Channel) -> Result<Option<Exit>, Error> {
+async fn run(channel: &Channel) -> Result<Option<Ended>, Error> {
     match Program::start(channel) {
         Ok(program) => program.attend(channel).await,
         Err(error) => {
             let text = format!("cannot run {}: {error}\n", login::shell().display());
             channel.write_stderr(text.as_bytes()).await?;
-            Ok(Some(Exit::Status(CANNOT_RUN)))
+            Ok(Some(Ended::untold(Exit::Status(CANNOT_RUN))))
         }
     }
 }
 
-async fn tell(channel: &Channel, exit: &Exit) -> Result<(), Error> {
-    channel.send_exit(exit).await?;
+async fn tell(channel: &Channel, ended: &Ended) -> Result<(), Error> {
+    if !ended.told {
+        channel.send_exit(&ended.exit).await?;
+    }
     channel.eof().await?;
     channel.close().await
 }
@@ -220,21 +237,21 @@ impl Program {
     }
 
     /// To the end of the program, or `None` when the channel is closed first.
-    async fn attend(self, channel: &Channel) -> Result<Option<Exit>, Error> {
+    async fn attend(self, channel: &Channel) -> Result<Option<Ended>, Error> {
         let Self {
             mut group,
             mut streams,
         } = self;
-        let exit = match &mut streams {
+        let ended = match &mut streams {
             Streams::Pipes => attend_pipes(channel, &mut group).await,
             Streams::Terminal(terminal) => attend_terminal(channel, &mut group, terminal).await,
         };
         // Closing a terminal hangs up on its programs, so that it goes before we wait for them.
         drop(streams);
-        if !matches!(exit, Ok(Some(_))) {
+        if !matches!(ended, Ok(Some(_))) {
             group.hang_up().await;
         }
-        exit
+        ended
     }
 }
 
@@ -255,38 +272,59 @@ fn winsize(size: TerminalSize) -> Option<Size> {
     ))
 }
 
-async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<Exit>, Error> {
+async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<Ended>, Error> {
     let child = &mut group.child;
     let (stdin, mut stdout, mut stderr) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let signals = group.signals();
+    // Of a program that a process outlives which holds its output.
+    let outlived = OnceLock::new();
     let obey = |event: ChannelEvent| match event {
-        ChannelEvent::Resized(_) => {}
+        // The group's number may be another's by now.
+        ChannelEvent::Signalled(_) if outlived.get().is_some() => {}
         ChannelEvent::Signalled(name) => signals.send(&name),
+        ChannelEvent::Resized(_) => {}
     };
     let speak = async {
-        tokio::try_join!(
-            pump_out(channel, None, stdout.as_mut()),
-            pump_out(channel, Some(ChannelExtendedData::STDERR), stderr.as_mut()),
-        )?;
-        group.wait().await.map(Some)
+        let mut output = pin!(async {
+            tokio::try_join!(
+                pump_out(channel, None, stdout.as_mut()),
+                pump_out(channel, Some(ChannelExtendedData::STDERR), stderr.as_mut()),
+            )
+        });
+        let exit = tokio::select! {
+            spoken = &mut output => {
+                spoken?;
+                return group.wait().await.map(|exit| Some(Ended::untold(exit)));
+            }
+            exit = group.wait() => exit?,
+        };
+        if let Ok(spoken) = tokio::time::timeout(LAST_WORDS, &mut output).await {
+            return spoken.map(|_| Some(Ended::untold(exit)));
+        }
+        channel.send_exit(outlived.get_or_init(|| exit)).await?;
+        output.await?;
+        Ok(None)
     };
-    let exit = tokio::select! {
-        exit = speak => exit,
+    let ended = tokio::select! {
+        ended = speak => ended,
         () = pump_in(channel, stdin, &obey) => Ok(None),
         () = obey_all(channel, &obey) => Ok(None),
     };
     // Open until the program has ended: its last words must not kill it by `PIPE`.
     group.child.stdout = stdout;
     group.child.stderr = stderr;
-    exit
+    match outlived.into_inner() {
+        Some(exit) => Ok(Some(Ended { exit, told: true })),
+        None => ended,
+    }
 }
 
 async fn attend_terminal(
     channel: &Channel,
     group: &mut Group,
     terminal: &mut Terminal,
-) -> Result<Option<Exit>, Error> {
+) -> Result<Option<Ended>, Error> {
     let signals = group.signals();
     let dimensions = terminal.as_fd().try_clone_to_owned().ok();
     let (output, input) = terminal.split();
@@ -299,7 +337,7 @@ async fn attend_terminal(
         ChannelEvent::Signalled(name) => signals.send(&name),
     };
     tokio::select! {
-        exit = pump_terminal(channel, group, output) => exit.map(Some),
+        exit = pump_terminal(channel, group, output) => exit.map(Ended::untold).map(Some),
         () = pump_in(channel, Some(input), &obey) => Ok(None),
         () = obey_all(channel, &obey) => Ok(None),
     }

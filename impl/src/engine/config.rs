@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::DATA_PACKET_BYTES_MAX;
+use super::{DATA_PACKET_BYTES_MAX, WINDOW_BYTES_MAX};
 use crate::crypto::SigningKey;
 use crate::ident::OUR_IDENT;
 
@@ -110,8 +110,10 @@ pub struct Limits {
     /// [`super::DATA_PACKET_BYTES_MAX`]. Wireshark 4.6 cannot decrypt messages that long: 16 KiB
     /// leave a capture readable.
     pub data_packet_bytes_max: u32,
-    /// Bytes that the peer may send on all channels together before any of them is read. Channels
-    /// that are opened past it get [`super::WINDOW_BYTES_NARROW`] instead of a whole window.
+    /// Bytes that the peer may send on all channels together before any of them is read: by default
+    /// a whole window for each of 1,024 channels. A program that lets strangers in and may be slow to
+    /// read can set less. Channels that are opened past it get [`super::WINDOW_BYTES_NARROW`]
+    /// instead of a whole window.
     pub unread_bytes_max: usize,
     /// Requests on one channel that we have not answered yet.
     pub requests_in_flight_max: usize,
@@ -144,10 +146,11 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        const CHANNELS_MAX: usize = 1_024;
         Self {
-            channels_max: 1_024,
+            channels_max: CHANNELS_MAX,
             data_packet_bytes_max: DATA_PACKET_BYTES_MAX,
-            unread_bytes_max: 64 << 20,
+            unread_bytes_max: CHANNELS_MAX * WINDOW_BYTES_MAX as usize,
             requests_in_flight_max: 256,
             auth_attempts_max: 20,
             auth_requests_max: 200,

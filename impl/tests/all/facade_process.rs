@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::facade::{log_in, serve_programs, serve_users, soon};
 use crate::program::send;
@@ -144,6 +145,35 @@ fn a_terminal_is_done_though_a_program_left_behind_prints_on() {
     assert!(count < LINES / 3, "{count} lines");
 }
 
+/// Nor does what holds the output of a program on pipes keep its status back, as with sshd; and what it
+/// says afterwards arrives.
+#[test]
+fn a_status_does_not_wait_for_a_process_left_behind() {
+    let server = serve_programs();
+    let ssh = log_in(server.addr);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("go on");
+    let waiting = format!("while ! test -e '{}'; do sleep 0.05; done", file.display());
+    let exec = || {
+        let command = format!("({waiting}; echo later) & echo now; exit 5");
+        let channel = ssh.channel_exec(&command).unwrap();
+        read_until(&channel, "now\n");
+        channel
+    };
+    let channel = exec();
+    let mut patience = Duration::from_millis(150);
+    assert!(soon(|| {
+        let impatient = exec();
+        std::thread::sleep(patience);
+        patience *= 2;
+        impatient.close().unwrap();
+        impatient.wait() == Some(Exit::Status(5))
+    }));
+    std::fs::write(file, "").unwrap();
+    assert_eq!(rest(&channel), "later\n");
+    assert_eq!(channel.wait(), Some(Exit::Status(5)));
+}
+
 #[test]
 fn last_words_arrive_however_many_and_however_late_they_are_read() {
     const BYTES: usize = 100_000;
@@ -152,7 +182,7 @@ fn last_words_arrive_however_many_and_however_late_they_are_read() {
     for left_behind in ["", "sleep 30 &"] {
         let command = format!("trap '' HUP; {left_behind} head -c {BYTES} /dev/zero | tr '\\0' x");
         let channel = exec_on_terminal(&ssh, &command);
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         assert_eq!(rest(&channel).len(), BYTES, "{left_behind}");
         assert_eq!(channel.wait(), Some(Exit::Status(0)));
     }
@@ -216,7 +246,7 @@ fn a_program_that_ignores_being_hung_up_on_runs_on() {
     ];
     let pids = started.map(|channel| pid(&channel));
     // Without a word: the last handle of each has gone. Well past the time that programs get.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    std::thread::sleep(Duration::from_millis(1_500));
     let gone: Vec<_> = pids.map(is_gone).into();
     for pid in pids.into_iter().filter(|pid| !is_gone(*pid)) {
         kill(pid);
@@ -252,10 +282,10 @@ fn a_channel_closed_at_any_moment_is_no_error_of_the_server() {
         channel.reader().read_exact(&mut [0]).unwrap();
         if is_busy {
             // Its output waits for a window by then.
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
         channel.close().unwrap();
-        let result = results.recv_timeout(std::time::Duration::from_secs(60));
+        let result = results.recv_timeout(Duration::from_secs(60));
         assert!(matches!(result, Ok(Ok(_))), "{turn}: {result:?}");
     }
 }

@@ -19,7 +19,7 @@ enum { CHANNELS_MAX = 256 };
 struct run {
     ssh_channel channel;
     pid_t pid;
-    int in, out, err;
+    int in, out, err, told;
 } runs[CHANNELS_MAX];
 
 static ssh_key allowed;
@@ -112,15 +112,19 @@ static int drain(struct run *run, int *fd, int is_stderr) {
     return 1;
 }
 
-/* Tells how the command ended and forgets it. */
-static void end(struct run *run) {
+/* Tells how the command ended, if it has; a process that it left behind may hold its output longer. */
+static int has_ended(struct run *run) {
     int status = 0;
-    if (run->pid) {
-        if (ssh_channel_is_closed(run->channel)) kill(run->pid, SIGHUP);
-        else if (waitpid(run->pid, &status, WNOHANG) != run->pid) return;
-        if (WIFEXITED(status)) ssh_channel_request_send_exit_status(run->channel, WEXITSTATUS(status));
-        else ssh_channel_request_send_exit_signal(run->channel, "KILL", 0, "", "");
-    }
+    if (run->told) return 1;
+    if (waitpid(run->pid, &status, WNOHANG) != run->pid) return 0;
+    if (WIFEXITED(status)) ssh_channel_request_send_exit_status(run->channel, WEXITSTATUS(status));
+    else ssh_channel_request_send_exit_signal(run->channel, "KILL", 0, "", "");
+    return run->told = 1;
+}
+
+/* Says farewell to the channel and forgets it. */
+static void end(struct run *run) {
+    if (run->pid && !run->told) kill(run->pid, SIGHUP);
     ssh_channel_send_eof(run->channel);
     ssh_channel_close(run->channel);
     for (int *fd = &run->in; fd <= &run->err; fd++) if (*fd >= 0) shut(fd);
@@ -151,8 +155,10 @@ static void serve(ssh_session session) {
         moved = 0;
         for (struct run *run = runs; run < runs + CHANNELS_MAX; run++) {
             if (!run->channel || (!run->pid && !ssh_channel_is_closed(run->channel))) continue;
-            moved |= feed(run) | drain(run, &run->out, 0) | drain(run, &run->err, 1);
-            if ((run->out < 0 && run->err < 0) || ssh_channel_is_closed(run->channel)) end(run);
+            int busy = feed(run) | drain(run, &run->out, 0) | drain(run, &run->err, 1);
+            moved |= busy;
+            if (ssh_channel_is_closed(run->channel)) end(run);
+            else if (!busy && has_ended(run) && run->out < 0 && run->err < 0) end(run);
         }
     }
     fprintf(stderr, "connection ended: %s\n", ssh_get_error(session));

@@ -158,3 +158,21 @@ async fn measure_silence() -> (usize, usize) {
     let (pair, _held) = measure(CONNECTIONS / 4, async || login(&listener).await).await;
     (silent, pair)
 }
+
+/// Of a session that lives for days.
+#[test]
+fn key_exchanges_leave_nothing_behind() {
+    const EXCHANGES: usize = 1_000;
+    /// Less than the two lists of algorithms of one exchange.
+    const LEFT_BYTES_MAX: usize = 256;
+    let _alone = alone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let left = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, _server) = login(&listener).await;
+        let (left, _) = measure(EXCHANGES, async || client.rekey().await.unwrap()).await;
+        left
+    });
+    println!("a key exchange leaves {left} B");
+    assert!(left <= LEFT_BYTES_MAX, "{left}");
+}

@@ -183,14 +183,19 @@ fn conduct(
 
 /// Cases at a time where nobody says. They wait for sockets and sleeps more than for a processor.
 pub(super) fn usual_jobs() -> NonZeroUsize {
-    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
+    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(12).expect("twelve is not zero");
     let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     processors.saturating_mul(FOR_EACH_PROCESSOR)
 }
 
-/// Pairs move megabytes, and what is known not to pass mostly waits for something that does not come.
+/// Pairs move megabytes, some scenarios wait for the clock, and what is known not to pass mostly waits
+/// for something that does not come.
 fn long(plan: &Plan, known: &Expectations, peers: &[PeerInfo]) -> BTreeSet<usize> {
-    let is_long = |case: &Case| case.scenario.subject == Subject::Pair || known.know(case, peers);
+    const LONG: Duration = Duration::from_secs(1);
+    let is_long = |case: &Case| {
+        let scenario = &case.scenario;
+        scenario.subject == Subject::Pair || scenario.waits() >= LONG || known.know(case, peers)
+    };
     let places = plan.cases.iter().enumerate();
     places
         .filter_map(|(at, case)| is_long(case).then_some(at))

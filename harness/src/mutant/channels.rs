@@ -557,7 +557,8 @@ impl Machine {
                     return true;
                 }
             }
-            Op::Sleep(time) => {
+            Op::LeaveBehind(_) if !self.is(Wrong::WaitsForLeftBehind) => {}
+            Op::Sleep(time) | Op::LeaveBehind(time) => {
                 let wakes = *channel.wakes.get_or_insert(self.now + time);
                 if Instant::now() < wakes {
                     return false;

@@ -23,6 +23,8 @@ pub(super) enum Op {
     /// End with this status at the signal USR1.
     Trap(u32),
     Sleep(Duration),
+    /// Start a process that does nothing for so long, and holds the output meanwhile.
+    LeaveBehind(Duration),
     CloseOutput,
     Exit(u32),
     Die(&'static str),
@@ -32,7 +34,12 @@ pub(super) enum Op {
 pub(super) fn parse(line: &[u8]) -> VecDeque<Op> {
     let statements = line.split(|byte| *byte == b';');
     let mut ops: VecDeque<Op> = statements
-        .filter_map(|s| statement(s.trim_ascii()))
+        .flat_map(|text| {
+            let background = text.windows(3).position(|three| three == b" & ");
+            let (first, then) = text.split_at(background.map_or(text.len(), |at| at + 2));
+            [first, then]
+        })
+        .filter_map(|text| statement(text.trim_ascii()))
         .collect();
     ops.push_back(Op::Exit(0));
     ops
@@ -59,8 +66,12 @@ fn statement(text: &[u8]) -> Option<Op> {
         return Some(Op::Count(number(bytes) as usize));
     }
     if let Some(seconds) = text.strip_prefix(b"sleep ") {
+        let (seconds, op): (_, fn(Duration) -> Op) = match seconds.strip_suffix(b" &") {
+            Some(seconds) => (seconds, Op::LeaveBehind),
+            None => (seconds, Op::Sleep),
+        };
         let seconds = String::from_utf8_lossy(seconds).parse().unwrap_or(0.0);
-        return Some(Op::Sleep(Duration::from_secs_f64(seconds)));
+        return Some(op(Duration::from_secs_f64(seconds)));
     }
     if let Some(said) = text.strip_prefix(b"printf ") {
         return Some(print(said.to_vec()));

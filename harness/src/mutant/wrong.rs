@@ -100,7 +100,7 @@ wrongs! {
     TakesEmptyNames "takes-empty-names" Both "kex";
     UsesWrongGuess "uses-wrong-guess" Both "kex rekey";
     SkipsRightGuess "skips-right-guess" Server "kex";
-    ForgetsHostKeyInGuess "forgets-host-key-in-guess" Server "kex";
+    ForgetsHostKeyInGuess "forgets-host-key-in-guess" Both "kex";
     ParsesWrongGuess "parses-wrong-guess" Both "kex rekey";
     StripsNamesForGuess "strips-names-for-guess" Server "kex";
     DoesNotCountGuess "does-not-count-guess" Server "kex";
@@ -242,6 +242,7 @@ wrongs! {
     HangsAtSecondStatus "hangs-at-second-status" Client "channel";
     ReportsNoStatus "reports-no-status" Server "session channel";
     ReportsOtherStatus "reports-other-status" Server "session channel";
+    WaitsForLeftBehind "waits-for-left-behind" Server "session";
     ReportsSignalAsStatus "reports-signal-as-status" Server "session";
     SwapsStreams "swaps-streams" Server "session window";
     NeverCloses "never-closes" Server "session channel";

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::event::{Case, Tally};
 use super::executor::{Options, Order, Tries};
@@ -54,7 +55,12 @@ impl<'a> Queue<'a> {
     pub(super) fn new(cases: &[Arc<Case>], options: &'a Options) -> Self {
         let mut order: Vec<(usize, &Arc<Case>)> = cases.iter().enumerate().collect();
         match options.order {
-            Order::Planned => order.sort_by_key(|(at, _)| !options.long.contains(at)),
+            Order::Planned => {
+                let (long, others) = order
+                    .into_iter()
+                    .partition(|(at, _)| options.long.contains(at));
+                order = [long, spread(others)].concat();
+            }
             // Drawn from the run's seed and the case's name: as random as a draw of its own.
             Order::Shuffled => order.sort_by_key(|(_, case)| case.seed),
         }
@@ -231,6 +237,24 @@ impl Runs {
             }
         }
     }
+}
+
+/// Cases that wait a while, spread evenly among those that do not: side by side they would leave the
+/// processors idle.
+fn spread(cases: Vec<(usize, &Arc<Case>)>) -> Vec<(usize, &Arc<Case>)> {
+    const A_WHILE: Duration = Duration::from_millis(250);
+    let waits = |(_, case): &(usize, &Arc<Case>)| case.scenario.waits() >= A_WHILE;
+    let (waiting, quick): (Vec<_>, Vec<_>) = cases.into_iter().partition(waits);
+    // How many quick ones come before each.
+    let between = quick.len() / (waiting.len() + 1);
+    let mut waiting = waiting.into_iter();
+    let mut spread = Vec::new();
+    for group in quick.chunks(between.max(1)) {
+        spread.extend_from_slice(group);
+        spread.extend(waiting.next());
+    }
+    spread.extend(waiting);
+    spread
 }
 
 fn claims(case: &Case, options: &Options) -> Claims {

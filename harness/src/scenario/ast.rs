@@ -40,6 +40,28 @@ impl Scenario {
     pub fn file_name(&self) -> &str {
         file_name(&self.name)
     }
+
+    /// How long it waits, however quick the peer is.
+    #[must_use]
+    pub fn waits(&self) -> Duration {
+        let mut rounds = 1;
+        let waits = self.steps.iter().map(|step| match &step.kind {
+            StepKind::Repeat(times) => {
+                rounds = u32::try_from(*times).unwrap_or(u32::MAX);
+                Duration::ZERO
+            }
+            StepKind::End => {
+                rounds = 1;
+                Duration::ZERO
+            }
+            StepKind::Pause(lasts) => lasts.saturating_mul(rounds),
+            StepKind::Quiet(quiet) => quiet.lasts.saturating_mul(rounds),
+            // What need not come is mostly waited for in vain.
+            StepKind::Expect(expect) if expect.optional => expect.within.unwrap_or_default(),
+            _ => Duration::ZERO,
+        });
+        waits.fold(Duration::ZERO, Duration::saturating_add)
+    }
 }
 
 /// The name of the file of a scenario of that name.

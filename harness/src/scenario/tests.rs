@@ -1,6 +1,7 @@
 //! Every scenario of the tree, every sample of the reference, and a museum of mistakes.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -25,6 +26,20 @@ fn mistakes_of(text: &str) -> String {
         .map(str::trim_end)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[test]
+fn a_scenario_waits_for_its_pauses_in_each_round_and_for_what_need_not_come() {
+    let header =
+        "# T.\nscenario area/name\nsubject server\ncites rfc4253-11.1/stream-ends\n\nhandshake\n";
+    let steps = "repeat 3\n  pause 100ms\nend\npause 1s\nquiet\n< debug optional within=2s\n< ignore within=9s\n";
+    let path = Path::new("scenarios/area/name.scn");
+    let text = format!("{header}{steps}");
+    let scenarios = parse(path, "area/name", text.as_bytes(), &catalogue()).expect("it is right");
+    assert_eq!(
+        scenarios[0].waits(),
+        Duration::from_millis(300 + 1_000 + 200 + 2_000)
+    );
 }
 
 #[test]

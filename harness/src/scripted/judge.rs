@@ -223,7 +223,7 @@ impl Endpoint<'_> {
             return Ok(false);
         };
         let begins_rekey = message.is("kexinit") && self.link.has_keys();
-        if !message.verb.ambient && !begins_rekey {
+        if !is_ambient(message) && !begins_rekey {
             return Ok(false);
         }
         self.accept(incoming)?;
@@ -305,6 +305,16 @@ impl Endpoint<'_> {
             (value, wanted) => value == wanted,
         }
     }
+}
+
+/// What peers send unasked: messages that are always so, and requests of a channel that want no reply
+/// and set a variable or are of an extension, as every OpenSSH has some of its own.
+fn is_ambient(message: &Message) -> bool {
+    let request = message.bytes("type");
+    let is_aside = message.is("channel-request")
+        && !message.flag("want-reply")
+        && (request == b"env" || request.contains(&b'@'));
+    message.verb.ambient || is_aside
 }
 
 /// The pattern of a line that sums up what comes.

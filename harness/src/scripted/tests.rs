@@ -263,6 +263,23 @@ fn ambient_messages_are_passed_over_unless_strict() {
     passes(&client);
 }
 
+#[test]
+fn requests_that_want_no_reply_and_are_of_a_client_s_own_are_passed_over() {
+    let client = |request: &str| {
+        format!(
+            "login\n> channel-open type=session\n< channel-open-confirmation\n> channel-request {request}\n> disconnect"
+        )
+    };
+    let server = "login\n< channel-open type=session\n> channel-open-confirmation\n< disconnect";
+    for aside in ["type=env variable=A value=b", "type=own@example.com"] {
+        passes(&play_both(&client(&format!("{aside} want-reply=no")), server).1);
+        let (_, server) = play_both(&client(&format!("{aside} want-reply=yes")), server);
+        assert_eq!(server.verdict, Verdict::Fail);
+    }
+    let (_, server) = play_both(&client("type=exec command=true want-reply=no"), server);
+    assert_eq!(server.verdict, Verdict::Fail);
+}
+
 /// A subject that keeps the peace, with a KEXINIT that it sends while it is spoken to.
 #[test]
 fn keys_are_exchanged_again_by_either_side_in_the_middle_of_things() {

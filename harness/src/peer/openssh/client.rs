@@ -85,7 +85,6 @@ fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
             known_hosts.into_bytes().into(),
         ),
         ("in/key".into(), "600", keys::USER.as_bytes().into()),
-        ("in/stdin.master".into(), "600", Vec::new().into()),
     ];
     if let Credential::Password(password) = &job.credential {
         inputs.push(("in/password".into(), "600", password.as_bytes().into()));
@@ -96,8 +95,9 @@ fn inputs(job: &ClientJob) -> Vec<Input<'_>> {
         ));
     }
     for (number, exec) in (1..).zip(&job.execs) {
-        let stdin = exec.stdin.as_deref().unwrap_or_default();
-        inputs.push((format!("in/stdin.{number}"), "600", stdin.into()));
+        if let Some(stdin) = &exec.stdin {
+            inputs.push((format!("in/stdin.{number}"), "600", stdin.into()));
+        }
     }
     inputs
 }
@@ -109,7 +109,9 @@ fn running(ssh: &str, release: Release, job: &ClientJob) -> String {
          export SSH_ASKPASS=./in/askpass SSH_ASKPASS_REQUIRE=force DISPLAY=none TERM={TERM}
          client() {{
              name=$1; shift
-             {} \"$@\" <in/stdin.$name >stdout.$name 2>stderr.$name
+             stdin=in/stdin.$name
+             [ -e $stdin ] || stdin=/dev/null
+             {} \"$@\" <$stdin >stdout.$name 2>stderr.$name
              echo $? >status.$name
          }}\n",
         command(ssh, release, job)

@@ -37,6 +37,13 @@ pub(super) fn server_config(all: &str, release: Release) -> String {
     text
 }
 
+/// What a server of this release is told on its command line beside options: before 9.8 each connection
+/// ran the program anew, unless told otherwise, which takes longer than a login.
+pub(super) fn flags(release: Release) -> Vec<String> {
+    let runs_anew = release < (9, 8);
+    runs_anew.then(|| "-r".to_owned()).into_iter().collect()
+}
+
 /// The `-o` options that a server of this release takes.
 pub(super) fn server_options(all: Vec<String>, release: Release) -> Vec<String> {
     let is_taken = |option: &String| takes(SERVER_SINCE, option, release);
@@ -105,6 +112,10 @@ mod tests {
         let penalties = || vec!["PerSourcePenalties=no".to_owned(), "Port=22".to_owned()];
         assert_eq!(server_options(penalties(), (9, 7)), ["Port=22"]);
         assert_eq!(server_options(penalties(), (9, 8)).len(), 2);
+        assert_eq!(
+            (flags((9, 7)), flags((9, 8))),
+            (vec!["-r".to_owned()], vec![])
+        );
     }
 
     #[test]

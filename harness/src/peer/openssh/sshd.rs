@@ -76,7 +76,7 @@ impl Server {
         let options = [&["PerSourcePenalties=no".to_owned()], &*build.helpers].concat();
         let config = dialect::server_config(SSHD_CONFIG, release);
         Ok(Self {
-            words: build.words(sshd),
+            words: [build.words(sshd), dialect::flags(release)].concat(),
             login,
             config: understood(build, sshd, config)?,
             options: dialect::server_options(options, release),

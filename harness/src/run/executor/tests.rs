@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fake;
+use crate::scenario::StepKind;
 use crate::verdict::{Known, Log, Verdict};
 
 fn plan_of(names: &[&str]) -> Plan {
@@ -380,6 +381,24 @@ fn cases_are_shuffled_by_the_seed_and_only_where_that_is_wanted() {
         names.join(" ")
     };
     assert_eq!(of_seeds([3, 1, 4, 2]), "b/b d/d a/a c/c");
+}
+
+/// Side by side they would leave the processors idle.
+#[test]
+fn cases_that_wait_are_spread_among_the_others() {
+    const NAMES: [&str; 7] = ["a/a", "b/b", "c/waits", "d/waits", "e/e", "f/f", "g/g"];
+    let mut plan = plan_of(&NAMES);
+    for case in plan.cases.iter_mut().skip(2).take(2) {
+        let scenario = Arc::make_mut(&mut Arc::make_mut(case).scenario);
+        scenario.steps[0].kind = StepKind::Pause(Duration::from_millis(300));
+    }
+    let options = options();
+    let queue = Queue::new(&plan.cases, &options);
+    let turns = std::iter::from_fn(|| queue.take());
+    let names: String = turns
+        .map(|turn| turn.case.scenario.name[..1].to_owned())
+        .collect();
+    assert_eq!(names, "acbdefg");
 }
 
 /// Else the run would end with a long queue in front of one peer and idle workers.

@@ -1,12 +1,13 @@
 //! `sshdrill learn`: proposes what could stand in `fixtures/expected`, from the report of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::args::LearnArgs;
 use super::runs::read;
 use super::{Exit, Stop};
 use crate::report::record::{Case, Record};
+use crate::run::expect::Versions;
 use crate::run::{MINISSH, SCRIPTED};
 use crate::verdict::Verdict;
 
@@ -24,33 +25,115 @@ pub(super) fn learn(args: &LearnArgs) -> Result<Exit, Stop> {
     Ok(Exit::AsExpected)
 }
 
+/// What an entry says beside its versions and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Behaviour<'a> {
+    /// The file that it belongs in: an id up to its first dash.
+    file: &'a str,
+    scenario: &'a str,
+    role: &'static str,
+    verdict: Verdict,
+}
+
 /// Entries by the name of their file.
 fn proposals(report: &Record) -> BTreeMap<String, Vec<String>> {
-    let mut proposals: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // What was as expected is wanted, too: there a range of versions ends.
+    let mut tried: BTreeMap<_, BTreeSet<Vec<u64>>> = BTreeMap::new();
+    let mut found: BTreeMap<Behaviour, Found> = BTreeMap::new();
     for case in &report.cases {
         // What is broken says nothing of a peer, and nobody expects it.
         let verdict = case.verdict.filter(|verdict| *verdict != Verdict::Broken);
-        let Some(verdict) = verdict.filter(|_| case.surprise) else {
+        let Some(verdict) = verdict else {
             continue;
         };
         let (role, id) = foreign(case);
-        let version = report.participants.iter().find(|each| each.id == id);
-        let actual = case.failure.as_ref().map_or("", |f| f.actual.as_str());
-        let mut entry = "[[expected]]\n".to_owned();
-        let _ = writeln!(entry, "scenario = {}", quoted(&case.scenario));
-        let _ = writeln!(entry, "role = {}", quoted(role));
-        if let Some(number) = version.and_then(|each| number(&each.version)) {
-            let _ = writeln!(entry, "versions = {}", quoted(&format!("={number}")));
+        let participant = report.participants.iter().find(|each| each.id == id);
+        let version = participant.and_then(|each| Versions::numbers(&each.version));
+        let behaviour = Behaviour {
+            file: id.split('-').next().unwrap_or(id),
+            scenario: &case.scenario,
+            role,
+            verdict,
+        };
+        tried
+            .entry((behaviour.file, behaviour.scenario, role))
+            .or_default()
+            .extend(version.clone());
+        if case.surprise {
+            let found = found.entry(behaviour).or_default();
+            found.versions.extend(version);
+            let actual = case.failure.as_ref().map_or("", |f| f.actual.as_str());
+            found.reason = actual.lines().next().unwrap_or_default();
         }
-        let _ = writeln!(entry, "verdict = {}", quoted(&verdict.to_string()));
-        let first = actual.lines().next().unwrap_or_default();
-        let _ = writeln!(entry, "reason = {}", quoted(&format!("TODO: {first}")));
-        // Where the peer's makers speak of it; there need not be such a place.
-        entry.push_str("# link = \"https://…\"\n\n");
-        let file = id.split('-').next().unwrap_or(id).to_owned();
-        proposals.entry(file).or_default().push(entry);
+    }
+
+    let mut proposals: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (behaviour, found) in found {
+        let Behaviour {
+            file,
+            scenario,
+            role,
+            verdict,
+        } = behaviour;
+        let tried = &tried[&(file, scenario, role)];
+        for versions in ranges(&found.versions, tried) {
+            let mut entry = "[[expected]]\n".to_owned();
+            let _ = writeln!(entry, "scenario = {}", quoted(scenario));
+            let _ = writeln!(entry, "role = {}", quoted(role));
+            if let Some(versions) = versions {
+                let _ = writeln!(entry, "versions = {}", quoted(&versions));
+            }
+            let _ = writeln!(entry, "verdict = {}", quoted(&verdict.to_string()));
+            let reason = format!("TODO: {}", found.reason);
+            let _ = writeln!(entry, "reason = {}", quoted(&reason));
+            // Where the peer's makers speak of it; there need not be such a place.
+            entry.push_str("# link = \"https://…\"\n\n");
+            proposals.entry(file.to_owned()).or_default().push(entry);
+        }
     }
     proposals
+}
+
+/// Where a behaviour was seen.
+#[derive(Default)]
+struct Found<'a> {
+    versions: BTreeSet<Vec<u64>>,
+    /// What was seen there, the last time.
+    reason: &'a str,
+}
+
+/// Ranges that hold `seen` and nothing else of what was tried, lowest first; none for all versions.
+/// What lies between a version that does it and the next that does not is taken in: somebody who
+/// knows better will say where it ends.
+fn ranges(seen: &BTreeSet<Vec<u64>>, tried: &BTreeSet<Vec<u64>>) -> Vec<Option<String>> {
+    let tried: Vec<_> = tried.iter().collect();
+    match &tried[..] {
+        // Without a version, no range can be said.
+        [] => return vec![None],
+        // One says nothing of any other.
+        [only] => return vec![Some(format!("={}", dotted(only)))],
+        _ => {}
+    }
+    let mut ranges = Vec::new();
+    let mut below = None;
+    for run in tried.chunk_by(|a, b| seen.contains(*a) == seen.contains(*b)) {
+        let above = run
+            .last()
+            .and_then(|last| tried.iter().find(|each| *each > last));
+        if seen.contains(run[0]) {
+            let from = below.map(|_| format!(">={}", dotted(run[0])));
+            let to = above.map(|above| format!("<{}", dotted(above)));
+            let bounds: Vec<_> = from.into_iter().chain(to).collect();
+            ranges.push((!bounds.is_empty()).then(|| bounds.join(", ")));
+        }
+        below = run.last();
+    }
+    ranges
+}
+
+fn dotted(version: &[u64]) -> String {
+    let numbers: Vec<_> = version.iter().map(u64::to_string).collect();
+    numbers.join(".")
 }
 
 /// The side of a case that is not ours, with its role; of our own, the subject.
@@ -61,13 +144,6 @@ fn foreign(case: &Case) -> (&'static str, &str) {
     } else {
         ("client", &case.client)
     }
-}
-
-/// The first version number of what a peer prints.
-fn number(version: &str) -> Option<&str> {
-    let rest = &version[version.find(|c: char| c.is_ascii_digit())?..];
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
-    Some(&rest[..end.unwrap_or(rest.len())])
 }
 
 fn quoted(text: &str) -> String {
@@ -111,5 +187,22 @@ mod tests {
         reason = "TODO: nothing in 10s"
         # link = "https://…"
         "#);
+    }
+
+    #[test]
+    fn a_range_reaches_to_the_next_version_that_was_tried_and_does_not_do_it() {
+        let set = |versions: &[u64]| versions.iter().map(|each| vec![9, *each]).collect();
+        let ranges = |seen: &[u64], tried: &[u64]| -> Vec<String> {
+            let ranges = ranges(&set(seen), &set(tried)).into_iter();
+            ranges
+                .map(|each| each.unwrap_or_else(|| "all".to_owned()))
+                .collect()
+        };
+        assert_eq!(ranges(&[], &[]), ["all"]);
+        assert_eq!(ranges(&[2], &[2]), ["=9.2"]);
+        assert_eq!(ranges(&[2, 4], &[2, 4]), ["all"]);
+        assert_eq!(ranges(&[2], &[2, 4, 6]), ["<9.4"]);
+        assert_eq!(ranges(&[4], &[2, 4, 6]), [">=9.4, <9.6"]);
+        assert_eq!(ranges(&[2, 6], &[2, 4, 6]), ["<9.4", ">=9.6"]);
     }
 }

@@ -37,10 +37,20 @@ impl Versions {
     /// far as a bound says: `9.2p1` is in `<=9.2`. A peer without a number is in no range.
     #[must_use]
     pub fn contain(&self, printed: &str) -> bool {
-        let Some(numbers) = numbers(printed) else {
+        let Some(numbers) = Self::numbers(printed) else {
             return false;
         };
         self.0.iter().all(|bound| bound.holds(&numbers))
+    }
+
+    /// The first version number in a text: `9.2p1` is 9, 2, 1.
+    #[must_use]
+    pub fn numbers(text: &str) -> Option<Vec<u64>> {
+        let start = text.find(|c: char| c.is_ascii_digit())?;
+        let rest = &text[start..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != 'p');
+        let parts = rest[..end.unwrap_or(rest.len())].split(['.', 'p']);
+        Some(parts.map_while(|part| part.parse().ok()).collect())
     }
 }
 
@@ -58,15 +68,6 @@ impl Bound {
     }
 }
 
-/// The first version number in a text: `9.2p1` is 9, 2, 1.
-fn numbers(text: &str) -> Option<Vec<u64>> {
-    let start = text.find(|c: char| c.is_ascii_digit())?;
-    let rest = &text[start..];
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != 'p');
-    let parts = rest[..end.unwrap_or(rest.len())].split(['.', 'p']);
-    Some(parts.map_while(|part| part.parse().ok()).collect())
-}
-
 impl FromStr for Versions {
     type Err = String;
 
@@ -77,7 +78,7 @@ impl FromStr for Versions {
                 .iter()
                 .find_map(|(word, relation)| Some((*relation, text.strip_prefix(word)?)));
             let parsed = found.and_then(|(relation, rest)| {
-                let numbers = numbers(rest.trim())?;
+                let numbers = Self::numbers(rest.trim())?;
                 Some(Bound { relation, numbers })
             });
             parsed.ok_or_else(|| {

@@ -15,7 +15,8 @@ use crate::msg::{
 /// The window that we grant and restore, in bytes, as long as [`Limits::unread_bytes_max`] has room.
 pub const WINDOW_BYTES_MAX: u32 = 2 << 20;
 
-/// Below this, a window is restored, in bytes.
+/// What a window never falls below while the program reads, in bytes. It is restored a quarter earlier:
+/// a program may have read a little that the engine has not heard of.
 pub const WINDOW_BYTES_MIN: u32 = 1 << 20;
 
 /// The window of a channel that is opened when [`Limits::unread_bytes_max`] has no room for a whole
@@ -48,7 +49,7 @@ struct RemoteChannelId(u32);
 /// What the peer may send us on one channel.
 #[derive(Debug)]
 struct InboundWindow {
-    /// What is granted at first and restored. At half of it, it is time to.
+    /// What is granted at first and restored. At five eighths of it, it is time to.
     window_bytes_max: u32,
     /// Granted and not used.
     window_bytes: u32,
@@ -91,7 +92,7 @@ impl InboundWindow {
     fn consume(&mut self, bytes: u32) -> Option<u32> {
         self.unconsumed_bytes = self.unconsumed_bytes.saturating_sub(bytes);
         let missing = self.window_bytes_max - self.window_bytes - self.unconsumed_bytes;
-        (self.window_bytes < self.window_bytes_max / 2 && missing > 0).then(|| {
+        (self.window_bytes < self.window_bytes_max / 8 * 5 && missing > 0).then(|| {
             self.window_bytes += missing;
             missing
         })

@@ -14,8 +14,8 @@ const RUN_BYTES_MAX: usize = 64 << 10;
 /// streams with each byte must not make us keep more than the bytes.
 const RUNS_MAX: usize = 256;
 
-/// How much may be read before the engine is told, in bytes. Well below the smallest window that
-/// is left open, so that it delays no window and saves a job for each small read.
+/// How much may be read before the engine is told, in bytes. Well below the eighth of a window by which
+/// the engine is early, so that it delays no window and saves a job for each small read.
 const UNREPORTED_BYTES_MAX: u32 = 16 << 10;
 
 /// Signals and sizes that wait to be looked at; past it, new ones are refused.
@@ -117,6 +117,16 @@ impl Run {
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.taken..).unwrap_or_default()
     }
+
+    /// Counts what was read, and lets go of it once it is more than what is left: so that a run that
+    /// never ends does not keep all that ever came, and no byte is moved more than once on average.
+    fn take(&mut self, count: usize) {
+        self.taken += count;
+        if self.taken > self.rest().len() {
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
 }
 
 impl State {
@@ -169,7 +179,7 @@ impl State {
         if let (Some(to), Some(from)) = (room.get_mut(..count), run.rest().get(..count)) {
             to.copy_from_slice(from);
         }
-        run.taken += count;
+        run.take(count);
         if run.rest().is_empty() {
             self.runs.remove(at);
         }
@@ -249,6 +259,24 @@ mod tests {
             for (i, byte) in (first..).step_by(2).zip(&room[..count]) {
                 assert_eq!(u32::from(*byte), i % 251);
             }
+        }
+    }
+
+    /// With as many runs as there may be, the data of a stream stay in one; its reader is never done.
+    #[test]
+    fn what_was_read_of_a_run_without_end_is_not_kept() {
+        let mut state = State::default();
+        for code in 1..RUNS_MAX {
+            assert!(state.push(Some(u32::try_from(code).unwrap()), vec![0]));
+        }
+        for _ in 0..64 {
+            state.push(None, vec![0; 32_768]);
+        }
+        for _ in 0..1_000 {
+            state.push(None, vec![0; 32_768]);
+            assert_eq!(state.fill(None, &mut [0; 32_768]), 32_768);
+            let held: usize = state.runs.iter().map(|run| run.bytes.len()).sum();
+            assert!(held <= 2 * 65 * 32_768 + RUNS_MAX, "{held}");
         }
     }
 

@@ -178,5 +178,14 @@ fn a_peer_that_babbles() {
 
 #[test]
 fn off_is_silent() {
-    assert_eq!(log(Case::Success, Logs::Client, PacketLog::Off), "");
+    for case in [
+        Case::Success,
+        Case::WrongPassword,
+        Case::HostKeyRefused,
+        Case::Garbage,
+    ] {
+        for logs in [Logs::Client, Logs::Server] {
+            assert_eq!(log(case, logs, PacketLog::Off), "", "{case:?} {logs:?}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::mutant::{Mutant, Plays, Wrong};
 use crate::peer::Peer;
 use crate::peer::minissh::Minissh;
+use crate::requirement::Level;
 use crate::run::event::{Case, Pairing};
 use crate::run::play::{Cast, play};
 use crate::run::{MINISSH, SCRIPTED};
@@ -151,7 +152,7 @@ pub fn run(trials: &[Trial], thoroughness: Thoroughness) -> Findings {
     side_by_side(trials.len(), |at| {
         let trial = &trials[at];
         let outcome = attempt(trial, None, PATIENCE_WITH_FLAWLESS);
-        if notices(&outcome) {
+        if remarks(&outcome) {
             let why = outcome.failure.map(|f| format!("{}: {}", f.step, f.actual));
             let why = why.unwrap_or_else(|| outcome.notes.join("; "));
             locked(&alarms).insert(format!("{trial}: {why}"));
@@ -167,7 +168,11 @@ pub fn run(trials: &[Trial], thoroughness: Thoroughness) -> Findings {
                 let mutant_is = noticed.range((mutant, 0)..(mutant + 1, 0)).next().is_some();
                 mutant_is && noticed.iter().any(|(_, by)| *by == trial)
             };
-            if !needless && notices(&attempt(&trials[trial], Some(Wrong::ALL[mutant]), PATIENCE)) {
+            if needless {
+                return;
+            }
+            let outcome = attempt(&trials[trial], Some(Wrong::ALL[mutant]), PATIENCE);
+            if notices(&outcome, trials[trial].scenario.level) {
                 locked(&noticed).insert((mutant, trial));
             }
         });
@@ -286,8 +291,13 @@ fn rounds(scenario: &Scenario) -> Duration {
 }
 
 /// Whether the scenario found something, be it only a MAY that is noted.
-fn notices(outcome: &Outcome) -> bool {
+fn remarks(outcome: &Outcome) -> bool {
     outcome.verdict != Verdict::Pass || outcome.notes.iter().any(|note| note.starts_with('`'))
+}
+
+/// Whether the outcome is what somebody who breaks a clause of that level must get, and nothing else.
+fn notices(outcome: &Outcome, level: Level) -> bool {
+    outcome.verdict == Verdict::of_a_miss(level) && remarks(outcome)
 }
 
 /// Does this for every number below `count`, on some threads.

@@ -259,36 +259,57 @@ fn a_port_that_is_taken_is_said_in_the_words_of_the_server() {
     assert!(text(&output).contains("in use"), "{}", text(&output));
 }
 
-/// The connection ends as the scenario wants it, and the server is gone: that is no pass.
-#[test]
-fn a_server_that_dies_in_a_case_fails_it() {
-    const KILLS: &str = "\
-# A command takes the server down with it.
-scenario  made-up/kills
+/// What a run says in which a command does this to the server, and then the steps go on so.
+fn run_that_signals_its_server(signal: &str, steps: &str) -> String {
+    let scenario = format!(
+        "\
+# A command gives the server a signal.
+scenario  made-up/signals
 subject   server
 cites     rfc4254-6.5/exec
 
 session
 > channel-open     type=session sender=9
 < channel-open-confirmation
-> channel-request  recipient=1 type=exec command=\"kill -9 $PPID\"
-< channel-success optional
-< closed
-";
+> channel-request  recipient=1 type=exec command=\"kill -{signal} $PPID\"
+< channel-success  optional
+{steps}
+"
+    );
     let (folder, path) = manifest(SERVES);
-    let file = folder.path().join("scenarios/made-up/kills.scn");
+    let file = folder.path().join("scenarios/made-up/signals.scn");
     fs::create_dir_all(file.parent().expect("it has one")).expect("writable");
-    fs::write(file, KILLS).expect("writable");
+    fs::write(file, scenario).expect("writable");
     let scenarios = folder.path().join("scenarios").display().to_string();
     let args = ["run", "--scenarios", &scenarios, "--peer-manifest", &path];
+    let more = ["--peer", "mine", "--timeout", "5"];
 
-    let output = sshdrill(&folder, &[&args[..], &["--peer", "mine"]].concat());
+    let output = sshdrill(&folder, &[&args[..], &more].concat());
 
     assert_code(&output, 1);
-    let text = text(&output);
+    text(&output)
+}
+
+/// The connection ends as the scenario wants it, and the server is gone: that is no pass.
+#[test]
+fn a_server_that_dies_in_a_case_fails_it() {
+    let text = run_that_signals_its_server("KILL", "< closed");
     for part in [
-        "FAIL  made-up/kills",
+        "FAIL  made-up/signals",
         "ended with status 137 during the case",
+        "its log is among the logs of the case",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_in_a_case_fails_it() {
+    let text = run_that_signals_its_server("STOP", "pause 500ms\nlive");
+    for part in [
+        "FAIL  made-up/signals",
+        "nothing in time",
+        "if it hangs, its log",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }

@@ -192,7 +192,7 @@ impl Machine {
         match id {
             20 if self.kex.expects(20) => self.on_kexinit(payload),
             20 if self.is(Wrong::TakesSecondKexinit) => Ok(()),
-            20 => Err(Malformed),
+            20 => self.on_out_of_turn(id),
             30 if self.is_server && self.kex.expects(30) => self.on_share(body),
             30 if self.is(Wrong::AnswersEarlyShare) && self.is_server => self.on_share(body),
             30 if self.is(Wrong::AnswersSecondShare) && self.is_server => self.on_share(body),
@@ -203,7 +203,7 @@ impl Machine {
                 self.on_unknown();
                 Ok(())
             }
-            _ => Err(Malformed),
+            _ => self.on_out_of_turn(id),
         }
     }
 
@@ -514,9 +514,8 @@ impl Machine {
         self.kex.stage = Stage::AwaitNewkeys;
         let asked = self.kex.wants_ext_info && self.kex.finished == 0;
         let again = self.kex.finished > 0 && self.is(Wrong::SendsExtInfoAgain);
-        if self.is_server && (asked && !self.is(Wrong::SendsExtInfoLate) || again)
-            || self.is_server && self.is(Wrong::SendsExtInfoUnasked)
-        {
+        let due = self.is_server && asked && !self.is(Wrong::SendsExtInfoLate);
+        if due || again || self.is(Wrong::SendsExtInfoUnasked) {
             self.send_ext_info();
         }
         self.kex.bytes = 0;

@@ -66,6 +66,7 @@ impl Machine {
                 self.send_request();
                 Ok(())
             }
+            (60, false) if self.is(Wrong::BelievesChangeRequest) => self.on_success(),
             (60, false) if !self.login.done => Err(Malformed),
             (52, true) if self.is(Wrong::BelievesSuccessOfClient) => {
                 self.login.done = true;

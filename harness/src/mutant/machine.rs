@@ -325,8 +325,12 @@ impl Machine {
         }
     }
 
-    fn on_out_of_turn(&mut self, id: u8) -> Handled {
+    pub(super) fn on_out_of_turn(&mut self, id: u8) -> Handled {
         if self.is(Wrong::IgnoresOutOfTurn) {
+            return Ok(());
+        }
+        if self.is(Wrong::StartsOver) {
+            self.send_kexinit();
             return Ok(());
         }
         let served = match id {

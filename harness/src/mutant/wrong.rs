@@ -142,9 +142,10 @@ wrongs! {
     HangsAtLateExtInfo "hangs-at-late-ext-info" Server "ext-info";
     EndsAtUnknownExtension "ends-at-unknown-extension" Both "ext-info";
     HangsWithoutScheme "hangs-without-scheme" Client "ext-info";
-    SendsExtInfoUnasked "sends-ext-info-unasked" Server "ext-info";
+    StartsOver "starts-over" Both "kex";
+    SendsExtInfoUnasked "sends-ext-info-unasked" Both "ext-info";
     SendsExtInfoLate "sends-ext-info-late" Server "ext-info";
-    SendsExtInfoAgain "sends-ext-info-again" Server "rekey";
+    SendsExtInfoAgain "sends-ext-info-again" Both "rekey";
     EndsAtUnknown "ends-at-unknown" Both "messages packet";
     IgnoresUnknown "ignores-unknown" Both "messages packet";
     MiscountsUnimplemented "miscounts-unimplemented" Both "messages packet rekey strict-kex";
@@ -190,6 +191,7 @@ wrongs! {
     HangsAtMalformedKey "hangs-at-malformed-key" Server "auth";
     TakesAnyPassword "takes-any-password" Server "auth";
     TakesStartOfPassword "takes-start-of-password" Server "auth";
+    BelievesChangeRequest "believes-change-request" Client "auth";
     TakesPasswordChange "takes-password-change" Server "auth";
     CountsNoFailures "counts-no-failures" Server "auth";
     BelievesHosts "believes-hosts" Server "auth";

@@ -53,6 +53,7 @@ pub fn not_done(step: &str, why: &NotDone) -> Outcome {
 /// A server that goes down with a connection has failed, and so has a client that crashes, whatever else
 /// the scenario was about.
 fn note_death(outcome: &mut Outcome, peer: &str, died: Option<String>) {
+    const HINT: &str = "its log is among the logs of the case";
     let Some(died) = died else { return };
     let actual = format!("{peer}: {died}");
     if matches!(outcome.verdict, Verdict::Pass | Verdict::Deviation) {
@@ -62,9 +63,12 @@ fn note_death(outcome: &mut Outcome, peer: &str, died: Option<String>) {
             step: "after the connection".to_owned(),
             expected: "no connection takes the program down".to_owned(),
             actual,
-            hint: Some("its log is among the logs of the case".to_owned()),
+            hint: Some(HINT.to_owned()),
         });
     } else {
         outcome.notes.push(actual);
+        if let Some(failure) = &mut outcome.failure {
+            failure.hint.get_or_insert_with(|| HINT.to_owned());
+        }
     }
 }

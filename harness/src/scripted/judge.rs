@@ -12,6 +12,9 @@ use crate::scenario::{
 };
 use crate::wording;
 
+/// The hint of a case whose subject said nothing.
+const HANGS: &str = "if it hangs, its log, among those of the case, may say where";
+
 /// `DISCONNECT` names its reason in this field.
 const REASON: &str = "reason";
 
@@ -247,13 +250,18 @@ impl Endpoint<'_> {
     }
 
     fn nothing_came(&self, limit: Duration) -> Stop {
-        if Instant::now() >= self.deadline {
+        let (actual, hint) = if Instant::now() >= self.deadline {
             let limit = wording::time(self.setup.case_limit);
-            return Stop::subject(format!(
-                "nothing, and the {limit} of the whole case are over"
-            ));
-        }
-        Stop::subject(format!("nothing within {}", wording::time(limit)))
+            let actual = format!("nothing, and the {limit} of the whole case are over");
+            (actual, "--timeout gives it more time, if it does not hang")
+        } else {
+            let actual = format!("nothing within {}", wording::time(limit));
+            (actual, HANGS)
+        };
+        Stop::Fault(Fault {
+            hint: Some(hint),
+            ..Fault::new(actual)
+        })
     }
 
     /// The alternative that what came satisfies.
@@ -442,6 +450,7 @@ impl Stop {
         Self::Fault(Fault {
             expected: Some(names(wanted)),
             is_gone: incoming.is_none_or(Incoming::is_end),
+            hint: incoming.is_none().then_some(HANGS),
             ..Fault::new(actual)
         })
     }

@@ -146,11 +146,10 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        const CHANNELS_MAX: usize = 1_024;
         Self {
-            channels_max: CHANNELS_MAX,
+            channels_max: 1_024,
             data_packet_bytes_max: DATA_PACKET_BYTES_MAX,
-            unread_bytes_max: CHANNELS_MAX * WINDOW_BYTES_MAX as usize,
+            unread_bytes_max: 1_024 * WINDOW_BYTES_MAX as usize,
             requests_in_flight_max: 256,
             auth_attempts_max: 20,
             auth_requests_max: 200,

@@ -93,7 +93,7 @@ wrongs! {
     HangsAtOddNames "hangs-at-odd-names" Both "kex";
     RefusesLanguages "refuses-languages" Both "kex";
     HashesNoReserved "hashes-no-reserved" Both "kex";
-    HashesNoCookie "hashes-no-cookie" Both "kex";
+    HashesNoCookie "hashes-no-cookie" Both "kex limits";
     TakesTruncatedKexinit "takes-truncated-kexinit" Both "kex";
     TakesTrailingKexinit "takes-trailing-kexinit" Both "kex";
     CutsNamesAtNul "cuts-names-at-nul" Both "kex";
@@ -129,7 +129,7 @@ wrongs! {
     AnswersInStrict "answers-in-strict" Both "strict-kex";
     ToleratesBeforeKexinit "tolerates-before-kexinit" Both "strict-kex";
     DoesNotResetNumbers "does-not-reset-numbers" Both "strict-kex kex rekey";
-    ResetsAlways "resets-always" Both "strict-kex packet rekey messages";
+    ResetsAlways "resets-always" Both "strict-kex packet rekey messages limits";
     OffersNoMarker "offers-no-marker" Both "strict-kex";
     TakesMarkerOfOtherRole "takes-marker-of-other-role" Both "strict-kex";
     TakesMarkerAtRekey "takes-marker-at-rekey" Both "rekey";
@@ -152,14 +152,14 @@ wrongs! {
     AnswersUnimplemented "answers-unimplemented" Both "messages";
     EndsAtDebug "ends-at-debug" Both "messages";
     EndsAtIgnore "ends-at-ignore" Both "messages packet";
-    AnswersIgnore "answers-ignore" Both "messages packet";
+    AnswersIgnore "answers-ignore" Both "messages packet limits";
     IgnoresDisconnect "ignores-disconnect" Both "messages channel";
     IgnoresOddDisconnect "ignores-odd-disconnect" Both "messages";
-    HangsAtMalformed "hangs-at-malformed" Both "messages channel service auth ext-info kex";
+    HangsAtMalformed "hangs-at-malformed" Both "messages channel service auth ext-info kex limits";
     IgnoresEndOfStream "ignores-end-of-stream" Both "messages";
     DiesOfReset "dies-of-reset" Server "messages";
     IgnoresPing "ignores-ping" Server "messages";
-    HangsAtPing "hangs-at-ping" Server "messages";
+    HangsAtPing "hangs-at-ping" Server "messages limits";
     HangsAtPong "hangs-at-pong" Both "messages";
     TakesAnswersOfServers "takes-answers-of-servers" Server "messages auth";
     ServesAsClient "serves-as-client" Client "messages";
@@ -193,7 +193,7 @@ wrongs! {
     TakesStartOfPassword "takes-start-of-password" Server "auth";
     BelievesChangeRequest "believes-change-request" Client "auth";
     TakesPasswordChange "takes-password-change" Server "auth";
-    CountsNoFailures "counts-no-failures" Server "auth";
+    CountsNoFailures "counts-no-failures" Server "auth limits";
     BelievesHosts "believes-hosts" Server "auth";
     BelievesKeyboards "believes-keyboards" Server "auth";
     BelievesResponses "believes-responses" Server "auth messages";

@@ -272,9 +272,10 @@ mod tests {
         for _ in 0..64 {
             state.push(None, vec![0; 32_768]);
         }
+        let mut room = vec![0; 32_768];
         for _ in 0..1_000 {
             state.push(None, vec![0; 32_768]);
-            assert_eq!(state.fill(None, &mut [0; 32_768]), 32_768);
+            assert_eq!(state.fill(None, &mut room), room.len());
             let held: usize = state.runs.iter().map(|run| run.bytes.len()).sum();
             assert!(held <= 2 * 65 * 32_768 + RUNS_MAX, "{held}");
         }

@@ -15,7 +15,15 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("mutant", &["peer"], &["crypto", "msg", "wire"]),
     (
         "trial",
-        &["mutant", "peer", "run", "scenario", "verdict", "wording"],
+        &[
+            "mutant",
+            "peer",
+            "requirement",
+            "run",
+            "scenario",
+            "verdict",
+            "wording",
+        ],
         &[],
     ),
     (

@@ -303,6 +303,7 @@ async fn attend_pipes(channel: &Channel, group: &mut Group) -> Result<Option<End
             return spoken.map(|_| Some(Ended::untold(exit)));
         }
         channel.send_exit(outlived.get_or_init(|| exit)).await?;
+        // How it ended is in `outlived` from here on.
         output.await?;
         Ok(None)
     };

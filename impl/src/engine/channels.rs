@@ -15,13 +15,18 @@ use crate::msg::{
 /// The window that we grant and restore, in bytes, as long as [`Limits::unread_bytes_max`] has room.
 pub const WINDOW_BYTES_MAX: u32 = 2 << 20;
 
-/// What a window never falls below while the program reads, in bytes. It is restored a quarter earlier:
-/// a program may have read a little that the engine has not heard of.
+/// What a whole window does not fall below while the program reads, in bytes.
 pub const WINDOW_BYTES_MIN: u32 = 1 << 20;
 
 /// The window of a channel that is opened when [`Limits::unread_bytes_max`] has no room for a whole
 /// one, in bytes: two messages, so that one may be under way while the other is read.
 pub const WINDOW_BYTES_NARROW: u32 = 64 << 10;
+
+/// What is left of such a window when it is time to restore it, in bytes: more than half, as a program may
+/// have read what the engine has not heard of yet.
+pub(crate) const fn restored_below(window_bytes_max: u32) -> u32 {
+    window_bytes_max / 8 * 5
+}
 
 /// The most data we take in one message, in bytes: with its header it stays below the 35 000 that
 /// everybody must take (RFC 4253 §6.1).
@@ -49,7 +54,7 @@ struct RemoteChannelId(u32);
 /// What the peer may send us on one channel.
 #[derive(Debug)]
 struct InboundWindow {
-    /// What is granted at first and restored. At five eighths of it, it is time to.
+    /// What is granted at first and restored.
     window_bytes_max: u32,
     /// Granted and not used.
     window_bytes: u32,
@@ -92,7 +97,7 @@ impl InboundWindow {
     fn consume(&mut self, bytes: u32) -> Option<u32> {
         self.unconsumed_bytes = self.unconsumed_bytes.saturating_sub(bytes);
         let missing = self.window_bytes_max - self.window_bytes - self.unconsumed_bytes;
-        (self.window_bytes < self.window_bytes_max / 8 * 5 && missing > 0).then(|| {
+        (self.window_bytes < restored_below(self.window_bytes_max) && missing > 0).then(|| {
             self.window_bytes += missing;
             missing
         })

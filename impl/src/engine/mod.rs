@@ -35,6 +35,7 @@ pub use status::{KeyUse, Status};
 
 use auth::{AuthClient, AuthServer, Taken};
 use channels::Channels;
+pub(crate) use channels::restored_below;
 use kex::{KeyExchange, Step};
 use outbox::Outbox;
 

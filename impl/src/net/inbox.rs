@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::terminal::{ChannelEvent, Pty};
+use crate::engine::{WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, WINDOW_BYTES_NARROW, restored_below};
 
 /// Runs of one stream grow to this before a new one is begun, in bytes.
 const RUN_BYTES_MAX: usize = 64 << 10;
@@ -14,9 +15,11 @@ const RUN_BYTES_MAX: usize = 64 << 10;
 /// streams with each byte must not make us keep more than the bytes.
 const RUNS_MAX: usize = 256;
 
-/// How much may be read before the engine is told, in bytes. Well below the eighth of a window by which
-/// the engine is early, so that it delays no window and saves a job for each small read.
+/// How much may be read before the engine is told, in bytes: it saves a job for each small read.
 const UNREPORTED_BYTES_MAX: u32 = 16 << 10;
+// The engine restores a window early enough that this keeps none too small, and no narrow one shut.
+const _: () = assert!(UNREPORTED_BYTES_MAX <= restored_below(WINDOW_BYTES_MAX) - WINDOW_BYTES_MIN);
+const _: () = assert!(UNREPORTED_BYTES_MAX < restored_below(WINDOW_BYTES_NARROW));
 
 /// Signals and sizes that wait to be looked at; past it, new ones are refused.
 const EVENTS_MAX: usize = 64;

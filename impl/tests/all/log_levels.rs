@@ -11,6 +11,9 @@ use minissh::engine::Config;
 use minissh::net::{self, AuthPolicy, Exit, Options, PacketLog, Session};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
+use crate::facade;
+use crate::openssh::{Home, Sshd};
+
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Characters of the time.
@@ -114,8 +117,8 @@ async fn converse(case: Case, client: Options, server: Options, logs: Logs) {
     }
 }
 
-/// What one side logs at one level, without the times.
-fn log(case: Case, logs: Logs, level: PacketLog) -> String {
+/// What is logged meanwhile, without the times.
+fn logged(work: impl Future<Output = ()>) -> String {
     let lines = Lines::default();
     let written = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -132,17 +135,20 @@ fn log(case: Case, logs: Logs, level: PacketLog) -> String {
         .enable_all()
         .build()
         .unwrap();
-    let (client, server) = (
-        options(Logs::Client, logs, level),
-        options(Logs::Server, logs, level),
-    );
-    runtime.block_on(converse(case, client, server, logs));
+    runtime.block_on(work);
     drop(guard);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains("horse"), "a password in {text}");
     text.lines().fold(String::new(), |cut, line| {
         cut + line.get(TIME_CHARS..).unwrap_or(line).trim_end() + "\n"
     })
+}
+
+/// What one side logs at one level.
+fn log(case: Case, logs: Logs, level: PacketLog) -> String {
+    let client = options(Logs::Client, logs, level);
+    let server = options(Logs::Server, logs, level);
+    logged(converse(case, client, server, logs))
 }
 
 fn logs_of(case: Case) -> String {
@@ -174,6 +180,35 @@ fn a_refused_host_key() {
 #[test]
 fn a_peer_that_babbles() {
     insta::assert_snapshot!("log_of_garbage", logs_of(Case::Garbage));
+}
+
+#[test]
+fn what_a_real_sshd_sends_and_gets_is_logged() {
+    let home = Home::new();
+    let Some(sshd) = Sshd::start_with_user(&home) else {
+        return;
+    };
+    let options = Options {
+        packet_log: PacketLog::Payloads,
+        ..Options::new(Config::client())
+    };
+    let text = logged(async {
+        let session = net::connect(("127.0.0.1", sshd.port), options, |_| true).await;
+        visit(&session.unwrap(), facade::PASSWORD).await;
+    });
+    for part in [
+        " <         ident SSH-2.0-OpenSSH_",
+        " >  0:0    KEXINIT(20) cookie=",
+        " <  0:2    NEWKEYS(21)",
+        " >  1:0    SERVICE_REQUEST(5) service=ssh-userauth",
+        " <  1:2    USERAUTH_SUCCESS(52)",
+        "type=exec want-reply=yes command=\"greet\"",
+        "type=exit-status want-reply=no status=127",
+        "DISCONNECT(1) reason=11",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert!(!text.contains(facade::PASSWORD), "{text}");
 }
 
 #[test]

@@ -259,8 +259,9 @@ fn a_port_that_is_taken_is_said_in_the_words_of_the_server() {
     assert!(text(&output).contains("in use"), "{}", text(&output));
 }
 
-/// What a run says in which a command does this to the server, and then the steps go on so.
-fn run_that_signals_its_server(signal: &str, steps: &str) -> String {
+/// A run in which a command gives the server this signal, and then the steps go on so, fails and says
+/// all of that.
+fn assert_a_signalled_server_fails(signal: &str, steps: &str, wanted: &[&str]) {
     let scenario = format!(
         "\
 # A command gives the server a signal.
@@ -287,32 +288,27 @@ session
     let output = sshdrill(&folder, &[&args[..], &more].concat());
 
     assert_code(&output, 1);
-    text(&output)
+    let text = text(&output);
+    assert!(text.contains("FAIL  made-up/signals"), "{text}");
+    for part in wanted {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
 }
 
 /// The connection ends as the scenario wants it, and the server is gone: that is no pass.
 #[test]
 fn a_server_that_dies_in_a_case_fails_it() {
-    let text = run_that_signals_its_server("KILL", "< closed");
-    for part in [
-        "FAIL  made-up/signals",
+    let said = [
         "ended with status 137 during the case",
         "its log is among the logs of the case",
-    ] {
-        assert!(text.contains(part), "{part} in\n{text}");
-    }
+    ];
+    assert_a_signalled_server_fails("KILL", "< closed", &said);
 }
 
 #[test]
 fn a_server_that_hangs_in_a_case_fails_it() {
-    let text = run_that_signals_its_server("STOP", "pause 500ms\nlive");
-    for part in [
-        "FAIL  made-up/signals",
-        "nothing in time",
-        "if it hangs, its log",
-    ] {
-        assert!(text.contains(part), "{part} in\n{text}");
-    }
+    let said = ["nothing in time", "if it hangs, its log"];
+    assert_a_signalled_server_fails("STOP", "pause 500ms\nlive", &said);
 }
 
 /// The connection ends as the scenario wants it, and the client has crashed: that is no pass.

@@ -158,8 +158,8 @@ wrongs! {
     HangsAtMalformed "hangs-at-malformed" Both "messages channel service auth ext-info kex limits";
     IgnoresEndOfStream "ignores-end-of-stream" Both "messages";
     DiesOfReset "dies-of-reset" Server "messages";
-    IgnoresPing "ignores-ping" Server "messages";
-    HangsAtPing "hangs-at-ping" Server "messages limits";
+    IgnoresPing "ignores-ping" Both "messages";
+    HangsAtPing "hangs-at-ping" Both "messages limits";
     HangsAtPong "hangs-at-pong" Both "messages";
     TakesAnswersOfServers "takes-answers-of-servers" Server "messages auth";
     ServesAsClient "serves-as-client" Client "messages";

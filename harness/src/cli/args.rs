@@ -25,6 +25,7 @@ Examples:
   sshdrill run interop/exec-output              one scenario, with every peer
   sshdrill run 'auth/*' --peer openssh-sid      some scenarios, with one peer
   sshdrill run --pairing minissh:openssh-local  in one direction only
+  sshdrill run --every-pair interop             with pairs of which neither is ours
   sshdrill run --require openssh,containers --junit out.xml
   sshdrill run --peer-manifest mine.toml --peer mine
   sshdrill explain kex/handshake                what a scenario asks, step by step
@@ -191,6 +192,11 @@ pub(super) struct RunArgs {
     /// Only this client with this server (whole ids or globs).
     #[arg(long, value_name = "CLIENT:SERVER")]
     pub(super) pairing: Vec<PairingFilter>,
+
+    /// Also pair the clients of others with the servers of others. Usually one side of a pair is ours,
+    /// as else there is no packet log and no capture; --pairing that names two others does it for these.
+    #[arg(long)]
+    pub(super) every_pair: bool,
 
     /// Say what would run, and run nothing; with --json, to programs too.
     #[arg(long)]

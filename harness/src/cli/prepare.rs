@@ -16,13 +16,13 @@ use crate::peer::solo::{Answer, Solo};
 use crate::peer::{Peer, PeerInfo};
 use crate::report::summary;
 use crate::requirement::Catalogue;
+use crate::run::SCRIPTED;
 use crate::run::event::{Event, LeftOut};
 use crate::run::expect::Expectations;
 use crate::run::pair::answers;
 use crate::run::plan::{Again, Plan, Terms, plan, shell_quoted};
 use crate::run::play::Cast;
 use crate::run::selection::{Filter, Selection};
-use crate::run::{MINISSH, SCRIPTED};
 use crate::scenario::{Scenario, load_dir};
 
 /// Why containers are left out when somebody said so.
@@ -76,6 +76,7 @@ impl Request {
             names: args.names.clone(),
             peers: args.peer.clone(),
             pairings: args.pairing.clone(),
+            every_pair: args.every_pair,
         };
         let terms = Terms {
             seed: args.seed.unwrap_or_else(new_seed),
@@ -140,7 +141,7 @@ impl Request {
         Ok(())
     }
 
-    /// Each side must be somebody, and one of the two must be ours.
+    /// Each side must be somebody.
     fn check_pairings(&self) -> Result<(), Stop> {
         let ids = self.roster.ids(true);
         let ids: Vec<&str> = ids.iter().map(String::as_str).chain([SCRIPTED]).collect();
@@ -149,15 +150,6 @@ impl Request {
             let unknown = |side: &&Filter| !ids.iter().any(|id| side.is_whole(id));
             if let Some(side) = sides.into_iter().find(unknown) {
                 return Err(nothing("peer", &[side.text()], &ids));
-            }
-            let is_ours = |side: &Filter| side.is_whole(MINISSH) || side.is_whole(SCRIPTED);
-            if !sides.into_iter().any(is_ours) {
-                let [client, server] = sides.map(Filter::text);
-                let what = format!("neither {client} nor {server} is ours");
-                return Err(Stop::new(Exit::NothingSelected, what).hint(format!(
-                    "{MINISSH} or {SCRIPTED} must be one of the two: between others it could not be \
-                     told whose fault a failure is"
-                )));
             }
         }
         Ok(())

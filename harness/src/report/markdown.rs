@@ -3,11 +3,11 @@
 //!
 //! CI systems cut summaries at about a megabyte; what is not shown is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::causes::Cause;
-use super::matrix::{column, peers};
+use super::matrix::{columns, peers};
 use super::record::{Case, Record};
 use super::sign::Sign;
 use super::summary::reasons;
@@ -91,8 +91,11 @@ fn areas(text: &mut String, record: &Record) {
         if !areas.contains(&area) {
             areas.push(area);
         }
-        let cell = cells.entry((area, column(case).peer)).or_default();
-        cell.push(case);
+        // A peer with itself is one case of its cell.
+        let peers: BTreeSet<&str> = columns(case).iter().map(|column| column.peer).collect();
+        for peer in peers {
+            cells.entry((area, peer)).or_default().push(case);
+        }
     }
     let peers = peers(record);
     let _ = writeln!(text, "\n| area | {} |", peers.join(" | "));

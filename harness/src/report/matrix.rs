@@ -20,8 +20,8 @@ const SCENARIOS_SHOWN: usize = 40;
 /// Columns that the names of scenarios get at most, as long as there is anything beside them.
 const NAME_CHARS_MAX: usize = 60;
 
-/// A column of the matrix: a peer in a role. What it faces follows from the scenario: minissh
-/// when two whole implementations meet, else the scripted endpoint.
+/// A column of the matrix: a peer in a role. It faces minissh when two whole implementations meet,
+/// else the scripted endpoint; and in a run of every pair, all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Column<'a> {
     pub(super) peer: &'a str,
@@ -45,20 +45,29 @@ impl Role {
     }
 }
 
-/// The side of a pairing that is not there anyway.
-pub(super) fn column(case: &Case) -> Column<'_> {
-    let client_is_given =
-        case.client == SCRIPTED || (case.client == MINISSH && case.server != SCRIPTED);
-    let (peer, role) = match client_is_given {
-        true => (&case.server, Role::Server),
-        false => (&case.client, Role::Client),
+/// The columns that a case stands in: that of the side that is not ours, or both when neither is.
+pub(super) fn columns(case: &Case) -> Vec<Column<'_>> {
+    let server = Column {
+        peer: &case.server,
+        role: Role::Server,
     };
-    Column { peer, role }
+    let client = Column {
+        peer: &case.client,
+        role: Role::Client,
+    };
+    match (&*case.client, &*case.server) {
+        (SCRIPTED, _) => vec![server],
+        (_, SCRIPTED) => vec![client],
+        (MINISSH, _) => vec![server],
+        (_, MINISSH) => vec![client],
+        _ => vec![server, client],
+    }
 }
 
 /// The peers that have a column, in the order of the participants.
 pub(super) fn peers(record: &Record) -> Vec<&str> {
-    let used: BTreeSet<&str> = record.cases.iter().map(|case| column(case).peer).collect();
+    let columns = record.cases.iter().flat_map(columns);
+    let used: BTreeSet<&str> = columns.map(|column| column.peer).collect();
     let listed = record.participants.iter().map(|peer| peer.id.as_str());
     let listed: Vec<&str> = listed.filter(|id| used.contains(id)).collect();
     let unlisted = used.iter().filter(|id| !listed.contains(*id)).copied();
@@ -114,9 +123,11 @@ impl<'a> Row<'a> {
         for case in cases {
             let sign = Sign::of(case);
             let badness = |sign: Option<Sign>| (sign.is_none(), sign);
-            let worst = cells.entry(column(case)).or_insert(sign);
-            if badness(sign) > badness(*worst) {
-                *worst = sign;
+            for column in columns(case) {
+                let worst = cells.entry(column).or_insert(sign);
+                if badness(sign) > badness(*worst) {
+                    *worst = sign;
+                }
             }
         }
         Self { label, cells }

@@ -313,6 +313,26 @@ fn the_summary_shows_every_case_and_every_reason() {
     insta::assert_snapshot!(plain(&summary::render(&record(), usize::MAX)));
 }
 
+/// Neither is there anyway, so that both columns are about it.
+#[test]
+fn a_case_of_two_others_stands_in_the_columns_of_both() {
+    let mut record = record();
+    record.cases.retain(|case| case.server != "scripted");
+    for case in &mut record.cases {
+        case.client = "openssh-trixie".to_owned();
+        case.server = "openssh-sid".to_owned();
+        case.verdict = Some(Verdict::Fail);
+    }
+    let text = plain(&summary::render(&record, usize::MAX));
+    let row = text.lines().find(|line| line.starts_with("interop/exec"));
+    let cells: String = row
+        .expect("it is shown")
+        .split_whitespace()
+        .skip(1)
+        .collect();
+    assert_eq!(cells, "✗✗", "{text}");
+}
+
 /// Half of the peers fit beside the names.
 #[test]
 fn a_narrow_terminal_gets_the_matrix_in_parts() {

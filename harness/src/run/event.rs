@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::Scenario;
 use crate::verdict::{Outcome, Verdict};
 
-/// The id of the implementation that is in this repository and takes part in every pair.
+/// The id of the implementation that is in this repository.
 pub use crate::peer::catalogue::MINISSH;
 
 /// The id under which the scripted endpoint appears in pairings.
@@ -22,6 +22,17 @@ pub struct Pairing {
     pub client: String,
     /// Id of the server: a peer's, or `scripted`.
     pub server: String,
+}
+
+impl Pairing {
+    /// Whether one side is from this repository.
+    #[must_use]
+    pub fn has_ours(&self) -> bool {
+        let sides = [&self.client, &self.server];
+        sides
+            .iter()
+            .any(|id| [MINISSH, SCRIPTED].contains(&id.as_str()))
+    }
 }
 
 impl std::fmt::Display for Pairing {

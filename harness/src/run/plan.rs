@@ -162,6 +162,16 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
+    /// Our client with all servers, all clients with our server, and the rest.
+    fn rank(&self) -> u8 {
+        let is_ours = |side: Option<&PeerInfo>| side.is_some_and(|peer| peer.id == MINISSH);
+        match (is_ours(self.client), is_ours(self.server)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+
     fn pairing(&self) -> Pairing {
         let id = |side: Option<&PeerInfo>| side.map_or(SCRIPTED, |peer| &peer.id).to_owned();
         Pairing {
@@ -265,8 +275,7 @@ fn cannot(need: Need) -> &'static str {
     }
 }
 
-/// Every pairing a scenario with this subject makes sense for. Two foreign peers are never paired:
-/// what they make of each other says nothing about the subject, and neither side leaves us a trace.
+/// Every pairing a scenario with this subject makes sense for.
 fn candidates(subject: Subject, peers: &[PeerInfo]) -> Vec<Candidate<'_>> {
     match subject {
         Subject::Server => against_servers(peers),
@@ -299,24 +308,19 @@ fn against_clients(peers: &[PeerInfo]) -> Vec<Candidate<'_>> {
         .collect()
 }
 
+/// Every client with every server, those that are ours first.
 fn pairs(peers: &[PeerInfo]) -> Vec<Candidate<'_>> {
-    let Some(ours) = peers.iter().find(|peer| peer.id == MINISSH) else {
-        return Vec::new();
-    };
-    let servers = peers.iter().filter(|peer| peer.capabilities.server);
-    let clients = peers
-        .iter()
-        .filter(|peer| peer.capabilities.client && peer.id != MINISSH);
-    servers
-        .map(|peer| Candidate {
-            client: Some(ours),
-            server: Some(peer),
+    let clients = peers.iter().filter(|peer| peer.capabilities.client);
+    let pair = |client| {
+        let servers = peers.iter().filter(|peer| peer.capabilities.server);
+        servers.map(move |server| Candidate {
+            client: Some(client),
+            server: Some(server),
         })
-        .chain(clients.map(|peer| Candidate {
-            client: Some(peer),
-            server: Some(ours),
-        }))
-        .collect()
+    };
+    let mut pairs: Vec<_> = clients.flat_map(pair).collect();
+    pairs.sort_by_key(|pair| pair.rank());
+    pairs
 }
 
 fn case(scenario: &Arc<Scenario>, pairing: Pairing, terms: &Terms) -> Case {

@@ -8,7 +8,7 @@ use super::event::Pairing;
 use super::{MINISSH, SCRIPTED};
 use crate::scenario::file_name;
 
-/// Everything that narrows a run. Empty lists narrow nothing; entries of one list are
+/// What makes a run narrower, and wider. Empty lists narrow nothing; entries of one list are
 /// alternatives; the three lists must all agree.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
@@ -18,6 +18,8 @@ pub struct Selection {
     pub peers: Vec<Filter>,
     /// Which pairings.
     pub pairings: Vec<PairingFilter>,
+    /// Also two implementations that are both not ours, without naming them as a pairing.
+    pub every_pair: bool,
 }
 
 impl Selection {
@@ -35,6 +37,17 @@ impl Selection {
         };
         any_or_none(&self.peers, takes_part)
             && any_or_none(&self.pairings, |filter| filter.selects(pairing))
+            && (pairing.has_ours() || self.every_pair || self.names_foreign(pairing))
+    }
+
+    /// Whether a filter means this pairing of two others: it would select none of ours.
+    fn names_foreign(&self, pairing: &Pairing) -> bool {
+        let is_foreign = |filter: &&PairingFilter| {
+            let mut sides = filter.sides().into_iter();
+            !sides.any(|side| side.is_whole(MINISSH) || side.is_whole(SCRIPTED))
+        };
+        let mut foreign = self.pairings.iter().filter(is_foreign);
+        foreign.any(|filter| filter.selects(pairing))
     }
 
     /// Whether nothing is narrowed.
@@ -64,10 +77,8 @@ impl Selection {
             client: client.to_owned(),
             server: server.to_owned(),
         };
-        let ours = [MINISSH, SCRIPTED];
         all.iter()
             .chain(&[SCRIPTED])
-            .filter(|other| ours.contains(&id) || ours.contains(other))
             .flat_map(|other| [pairing(id, other), pairing(other, id)])
             .any(|pairing| self.wants_pairing(&pairing, all))
     }
@@ -270,6 +281,36 @@ mod tests {
         }
         assert!(!by_pairing("*:minissh").asks_for_peer("dropbear-sid", &usual));
         assert!(!Selection::default().asks_for_peer("dropbear-sid", &usual));
+    }
+
+    #[test]
+    fn two_others_meet_when_every_pair_is_wanted_or_this_one_is_named() {
+        let others = Pairing {
+            client: "dropbear-sid".to_owned(),
+            server: "openssh-sid".to_owned(),
+        };
+        let all = ["minissh", "dropbear-sid", "openssh-sid"];
+        let by_pairing = |filter: &str| Selection {
+            pairings: vec![filter.parse().expect("a pairing")],
+            ..Selection::default()
+        };
+        let every = Selection {
+            every_pair: true,
+            ..Selection::default()
+        };
+        assert!(every.wants_pairing(&others, &all));
+        assert!(by_pairing("dropbear-*:openssh-*").wants_pairing(&others, &all));
+        for does_not in [
+            "*:openssh-sid",
+            "dropbear-sid:*",
+            "dropbear-*:openssh-local",
+        ] {
+            assert!(
+                !by_pairing(does_not).wants_pairing(&others, &all),
+                "{does_not}"
+            );
+        }
+        assert!(!Selection::default().wants_pairing(&others, &all));
     }
 
     #[test]

@@ -23,14 +23,20 @@ const ATTENTION_STEP = 100;
 const OPEN_ROWS_MAX = 60;
 const TALL_FROM = 7;
 
+// In which columns a case stands: the peer's that faces ours, or of two others, both.
+function seats({ client, server }) {
+  const asClient = { peer: client, role: 'client' };
+  const asServer = { peer: server, role: 'server' };
+  if (client === 'scripted' || (client === 'minissh' && server !== 'scripted')) return [asServer];
+  return server === 'scripted' || server === 'minissh' ? [asClient] : [asServer, asClient];
+}
+
 const cases = index.cases.map(([scenario, client, server, verdict, notes, flaky, ms, told], id) => {
   const { name, title, level, subject } = index.scenarios[scenario];
   const one = { id, scenario, name, title, level, subject, client: index.peers[client].id, server: index.peers[server].id,
     verdict: verdict || 'unrun', noted: notes, flaky, ms, told };
   one.area = name.split('/')[0];
-  const given = one.client === 'scripted' || (one.client === 'minissh' && one.server !== 'scripted');
-  one.role = given ? 'server' : 'client';
-  one.peer = given ? one.server : one.client;
+  one.seats = seats(one);
   one.text = `${name} ${title} ${one.client} ${one.server} ${one.verdict} ${told || ''}`.toLowerCase();
   one.href = '#/case/' + [name, one.client, one.server].map(encodeURIComponent).join('/');
   return one;
@@ -65,7 +71,7 @@ function filtered(without) {
   const words = filters.q.toLowerCase().split(/\s+/).filter(Boolean);
   const verdicts = filters.verdict && without !== 'verdict' ? filters.verdict.split(',') : null;
   return cases.filter((one) =>
-    (!filters.role || one.role === filters.role) && (!filters.area || one.area === filters.area)
+    (!filters.role || one.seats.some(({ role }) => role === filters.role)) && (!filters.area || one.area === filters.area)
     && (!filters.level || one.level === filters.level) && (!verdicts || verdicts.includes(one.verdict))
     && words.every((word) => one.text.includes(word)));
 }
@@ -179,7 +185,7 @@ let openAreas = new Map();
 
 function matrix(shown) {
   const box = document.getElementById('matrix');
-  const used = new Set(shown.map((one) => `${one.peer} ${one.role}`));
+  const used = new Set(shown.flatMap((one) => one.seats.map(({ peer, role }) => `${peer} ${role}`)));
   const columns = index.columns.flatMap((peer) => Object.keys(ROLES).map((role) => ({ peer, role })))
     .filter(({ peer, role }) => used.has(`${peer} ${role}`));
   const heads = [];
@@ -229,9 +235,11 @@ function areaBody(body, { area, cases: inArea }, columns, open) {
   const cellsOf = (some, label) => {
     const worst = new Map();
     for (const one of some) {
-      const key = `${one.peer} ${one.role}`;
-      const known = worst.get(key);
-      if (!known || VERDICTS[one.verdict].gravity > VERDICTS[known.verdict].gravity) worst.set(key, one);
+      for (const { peer, role } of one.seats) {
+        const key = `${peer} ${role}`;
+        const known = worst.get(key);
+        if (!known || VERDICTS[one.verdict].gravity > VERDICTS[known.verdict].gravity) worst.set(key, one);
+      }
     }
     return columns.map(({ peer, role, last }) => {
       const one = worst.get(`${peer} ${role}`);

@@ -4,7 +4,7 @@
 //! What is not on this machine is skipped loudly, or fails if `SSHDRILL_REQUIRE` names it.
 
 use std::fs;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -15,6 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use sshdrill::peer::catalogue::{Part, Required};
 use sshdrill::peer::container::{Engine, Image, leaving_none};
+use sshdrill::peer::openssh::LocalOpenSsh;
+use sshdrill::peer::{Peer, Reach, RekeyLimit, ServerSetup};
 use tempfile::TempDir;
 
 /// Longer than a start of containers on a busy machine.
@@ -124,13 +126,7 @@ impl Run {
 
     /// Processes that were started with files of this run, by their command lines.
     fn processes(&self) -> Vec<String> {
-        let folder = self.folder.path().display().to_string();
-        let all = fs::read_dir("/proc").expect("Linux");
-        all.flatten()
-            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-            .filter(|line| line.contains(&folder))
-            .collect()
+        processes_with(&self.folder.path().display().to_string())
     }
 
     fn containers(&self) -> Vec<String> {
@@ -180,6 +176,16 @@ fn printed(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(text)
+}
+
+/// The command lines that contain this.
+fn processes_with(part: &str) -> Vec<String> {
+    let all = fs::read_dir("/proc").expect("Linux");
+    all.flatten()
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(part))
+        .collect()
 }
 
 /// The ids of the containers of a process, by their labels.
@@ -256,6 +262,36 @@ fn no_container_is_left() {
     let start = Instant::now();
     while !hasty.containers().is_empty() {
         let left = hasty.containers();
+        assert!(start.elapsed() < GONE_MAX, "left: {left:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A panic of ours takes the server with it that had begun.
+#[test]
+fn no_process_is_left_after_a_panic() {
+    let found = LocalOpenSsh::find().expect("what is here can be started");
+    let Some(peer) = found.filter(|peer| peer.info().capabilities.server) else {
+        return skip(Part::OpenSsh, "there is no sshd here");
+    };
+    let setup = ServerSetup {
+        reachable_from: Reach::Loopback,
+        rekey: RekeyLimit::default(),
+        seed: 0,
+    };
+    let mut port = String::new();
+    let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+        let peer = peer;
+        let server = peer.serve(&setup).expect("it starts");
+        port = format!("Port={}", server.addr().port());
+        assert_ne!(processes_with(&port), Vec::<String>::new());
+        panic!("out of cheese");
+    }));
+    let words = panicked.expect_err("it is not swallowed");
+    assert_eq!(words.downcast_ref(), Some(&"out of cheese"));
+    let start = Instant::now();
+    while !processes_with(&port).is_empty() {
+        let left = processes_with(&port);
         assert!(start.elapsed() < GONE_MAX, "left: {left:?}");
         thread::sleep(Duration::from_millis(20));
     }

@@ -2,6 +2,7 @@
 //! links, below `fixtures/expected`; what is expected and does not come is as bad as a failure that
 //! was not expected.
 
+mod turned_away;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -14,26 +15,32 @@ use super::{MINISSH, SCRIPTED};
 use crate::peer::PeerInfo;
 use crate::verdict::{Failure, Known, Outcome, Verdict};
 
+use turned_away::TurnedAway;
 pub use versions::Versions;
 
 /// All entries of a folder.
 #[derive(Debug, Clone, Default)]
-pub struct Expectations(Vec<Expected>);
+pub struct Expectations {
+    expected: Vec<Of<Entry>>,
+    turned_away: Vec<Of<TurnedAway>>,
+}
 
 /// One entry, and the peer that its file is about.
 #[derive(Debug, Clone)]
-struct Expected {
+struct Of<T> {
     /// The file's name without `.toml`: an id, or the part of it before a dash.
     peer: String,
     path: PathBuf,
-    entry: Entry,
+    entry: T,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     #[serde(default)]
     expected: Vec<Entry>,
+    #[serde(default)]
+    turned_away: Vec<TurnedAway>,
 }
 
 /// What an entry says.
@@ -99,12 +106,27 @@ impl Expectations {
                 .is_some_and(|extension| extension == "toml")
         });
         paths.sort();
-        let mut all = Vec::new();
+        let mut all = Self::default();
         for path in paths {
             let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
-            all.extend(parse(&text, &path)?);
+            all.add(&text, &path)?;
         }
-        Ok(Self(all))
+        Ok(all)
+    }
+
+    /// Takes in the text of one file.
+    fn add(&mut self, text: &str, path: &Path) -> Result<(), ExpectError> {
+        let file: File = toml::from_str(text).map_err(|e| ExpectError {
+            path: path.to_owned(),
+            why: e.to_string(),
+        })?;
+        let expected = file.expected.into_iter();
+        self.expected
+            .extend(expected.map(|entry| Of::new(path, entry)));
+        let turned_away = file.turned_away.into_iter();
+        self.turned_away
+            .extend(turned_away.map(|entry| Of::new(path, entry)));
+        Ok(())
     }
 
     /// Whether anything is known of the case.
@@ -113,13 +135,32 @@ impl Expectations {
         self.about(case, peers).is_some()
     }
 
-    fn about(&self, case: &Case, peers: &[PeerInfo]) -> Option<&Expected> {
-        self.0.iter().find(|each| each.is_about(case, peers))
+    fn about(&self, case: &Case, peers: &[PeerInfo]) -> Option<&Of<Entry>> {
+        self.expected.iter().find(|each| each.is_about(case, peers))
     }
 
-    /// Adds what was known of the case to its outcome. A pass that was not expected gets a reason.
+    /// Why the server did not let the case begin, if that is what ended it.
+    fn turned_away(
+        &self,
+        case: &Case,
+        peers: &[PeerInfo],
+        outcome: &Outcome,
+    ) -> Option<&TurnedAway> {
+        let server = peers.iter().find(|peer| peer.id == case.pairing.server)?;
+        let by_it = |each: &&Of<TurnedAway>| {
+            each.is_of(server) && contain(each.entry.versions.as_ref(), server)
+        };
+        let mut entries = self.turned_away.iter().filter(by_it).map(|of| &of.entry);
+        entries.find(|entry| entry.ended(outcome))
+    }
+
+    /// Adds what was known of the case to its outcome. A pass that was not expected gets a reason. One
+    /// that the server did not let begin has not failed.
     #[must_use]
     pub fn compare(&self, case: &Case, peers: &[PeerInfo], outcome: Outcome) -> Outcome {
+        if let Some(entry) = self.turned_away(case, peers, &outcome) {
+            return entry.instead_of(outcome);
+        }
         let Some(found) = self.about(case, peers) else {
             return outcome;
         };
@@ -145,11 +186,11 @@ impl Expectations {
     /// each, and its file.
     #[must_use]
     pub fn of_no_scenario(&self, names: &[&str]) -> Vec<(&str, &Path)> {
-        let is_lost = |each: &&Expected| {
+        let is_lost = |each: &&Of<Entry>| {
             let matcher = &each.entry.scenario;
             !names.iter().any(|name| matcher.is_match(name))
         };
-        let lost = self.0.iter().filter(is_lost);
+        let lost = self.expected.iter().filter(is_lost);
         lost.map(|each| (each.entry.scenario.glob().glob(), each.path.as_path()))
             .collect()
     }
@@ -157,18 +198,18 @@ impl Expectations {
     /// The entries that no case of a full selection is about, although a peer of theirs was there.
     #[must_use]
     pub fn stale(&self, cases: &[std::sync::Arc<Case>], peers: &[PeerInfo]) -> Vec<LeftOut> {
-        let is_stale = |each: &&Expected| {
+        let is_stale = |each: &&Of<Entry>| {
             let is_here = peers
                 .iter()
                 .any(|peer| !peer.is_live() && each.fits(peer) && each.can_be(peer));
             is_here && !cases.iter().any(|case| each.is_about(case, peers))
         };
-        let told = |each: &Expected| LeftOut {
+        let told = |each: &Of<Entry>| LeftOut {
             what: format!("{} in {}", each.entry.scenario.glob(), each.path.display()),
             why: "no case is what this expectation is about".to_owned(),
             hint: Some("take it out, or correct its scenario, role or versions".to_owned()),
         };
-        self.0.iter().filter(is_stale).map(told).collect()
+        self.expected.iter().filter(is_stale).map(told).collect()
     }
 }
 
@@ -181,21 +222,34 @@ const NAMES: [(&str, &str); 5] = [
     ("tinyssh_", "tinysshd"),
 ];
 
-fn parse(text: &str, path: &Path) -> Result<Vec<Expected>, ExpectError> {
-    let file: File = toml::from_str(text).map_err(|e| ExpectError {
-        path: path.to_owned(),
-        why: e.to_string(),
-    })?;
-    let peer = path.file_stem().unwrap_or_default().to_string_lossy();
-    let expected = |entry| Expected {
-        peer: peer.clone().into_owned(),
-        path: path.to_owned(),
-        entry,
-    };
-    Ok(file.expected.into_iter().map(expected).collect())
+fn contain(versions: Option<&Versions>, peer: &PeerInfo) -> bool {
+    versions.is_none_or(|versions| versions.contain(&peer.version))
 }
 
-impl Expected {
+impl<T> Of<T> {
+    fn new(path: &Path, entry: T) -> Self {
+        let peer = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self {
+            peer: peer.into_owned(),
+            path: path.to_owned(),
+            entry,
+        }
+    }
+
+    /// Whether its file is about this peer, in whatever version. One that somebody else started is
+    /// known by what it calls itself.
+    fn is_of(&self, peer: &PeerInfo) -> bool {
+        if peer.is_live() {
+            let name = NAMES.iter().find(|(_, file)| *file == self.peer);
+            name.is_some_and(|(name, _)| peer.version.starts_with(name))
+        } else {
+            let rest = peer.id.strip_prefix(&self.peer);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        }
+    }
+}
+
+impl Of<Entry> {
     fn is_about(&self, case: &Case, peers: &[PeerInfo]) -> bool {
         let sides = [
             (Role::Client, &case.pairing.client),
@@ -211,18 +265,9 @@ impl Expected {
             })
     }
 
-    /// Whether it is about this peer, in whatever role. One that somebody else started is known by what
-    /// it calls itself.
+    /// Whether it is about this peer, in whatever role.
     fn fits(&self, peer: &PeerInfo) -> bool {
-        let is_it = if peer.is_live() {
-            let name = NAMES.iter().find(|(_, file)| *file == self.peer);
-            name.is_some_and(|(name, _)| peer.version.starts_with(name))
-        } else {
-            let rest = peer.id.strip_prefix(&self.peer);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
-        let versions = self.entry.versions.as_ref();
-        is_it && versions.is_none_or(|versions| versions.contain(&peer.version))
+        self.is_of(peer) && contain(self.entry.versions.as_ref(), peer)
     }
 
     /// Whether the peer has the role that it is about.

@@ -119,6 +119,20 @@ impl Capture {
         self.bytes
     }
 
+    /// Whether all that came begins with these bytes.
+    #[must_use]
+    pub fn received_first(&self, bytes: &[u8]) -> bool {
+        let came = self.segments.iter().filter_map(|segment| match segment {
+            Segment {
+                direction: Direction::Inbound,
+                what: Carried::Bytes(bytes),
+                ..
+            } => Some(bytes),
+            _ => None,
+        });
+        came.flatten().take(bytes.len()).eq(bytes)
+    }
+
     fn has_ended(&self, direction: Direction) -> bool {
         let is_end = |s: &Segment| s.what == Carried::End && s.direction == direction;
         self.was_reset() || self.segments.iter().any(is_end)
@@ -191,6 +205,17 @@ mod tests {
             (capture.segments.len(), capture.is_cut),
             (SEGMENTS_MAX, true)
         );
+    }
+
+    #[test]
+    fn what_came_first_is_found_in_any_pieces() {
+        let mut capture = Capture::by(Side::Client);
+        capture.carry(NOW, Direction::Outbound, b"SSH-2.0-us");
+        capture.carry(NOW, Direction::Inbound, b"Not");
+        capture.carry(NOW, Direction::Inbound, b" allowed");
+        assert!(capture.received_first(b"Not allow"));
+        assert!(!capture.received_first(b"Not allowed at"));
+        assert!(!capture.received_first(b"SSH"));
     }
 
     #[test]

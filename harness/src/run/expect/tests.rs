@@ -1,9 +1,14 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use minissh::trace::Direction;
 
 use super::*;
 use crate::fake;
 use crate::peer::{Capabilities, Origin};
+use crate::verdict::Capture;
+use crate::verdict::capture::Side;
 
 const FILE: &str = r#"
 [[expected]]
@@ -15,8 +20,13 @@ reason = "it ends the connection"
 link = "https://example.org/1"
 "#;
 
+fn read(text: &str, path: &str) -> Result<Expectations, ExpectError> {
+    let mut read = Expectations::default();
+    read.add(text, Path::new(path)).map(|()| read)
+}
+
 fn expectations() -> Expectations {
-    Expectations(parse(FILE, Path::new("mine.toml")).expect("it parses"))
+    read(FILE, "mine.toml").expect("it parses")
 }
 
 fn case(scenario: &str, server: &str) -> Case {
@@ -61,7 +71,7 @@ fn what_no_entry_is_about_must_pass() {
 /// Theirs may be set up in another way, so that a pass against what is known is none.
 #[test]
 fn what_somebody_else_started_is_known_by_what_it_calls_itself() {
-    let of_openssh = Expectations(parse(FILE, Path::new("openssh.toml")).expect("it parses"));
+    let of_openssh = read(FILE, "openssh.toml").expect("it parses");
     let verdict = |ident: &str, verdict| {
         let live = PeerInfo {
             version: ident.to_owned(),
@@ -103,7 +113,7 @@ fn an_entry_that_is_about_no_scenario_is_found_without_a_peer() {
 #[test]
 fn a_slip_is_shown_at_its_place() {
     let wrong = FILE.replace("<2.0", "2.0");
-    let error = parse(&wrong, Path::new("mine.toml")).expect_err("it is wrong");
+    let error = read(&wrong, "mine.toml").expect_err("it is wrong");
     insta::assert_snapshot!(error.to_string(), @r#"
     mine.toml: TOML parse error at line 5, column 12
       |
@@ -114,12 +124,43 @@ fn a_slip_is_shown_at_its_place() {
 }
 
 #[test]
-fn the_entries_of_this_project_parse() {
+fn who_is_turned_away_has_not_failed() {
+    const SAYS: &str = r#"
+[[turned-away]]
+says = "Not now"
+versions = "<2.0"
+reason = "come back later"
+link = "https://example.org/2"
+"#;
+    let told = |came: &[u8], server: &str| {
+        let mut capture = Capture::by(Side::Client);
+        capture.carry(Duration::ZERO, Direction::Inbound, came);
+        let outcome = Outcome {
+            captures: vec![capture],
+            ..Outcome::new(Verdict::Fail, None)
+        };
+        let known = read(SAYS, "mine.toml").expect("it parses");
+        known.compare(&case("auth/x", server), &peers(), outcome)
+    };
+    let turned_away = told(b"Not now\r\n", "mine-old");
+    assert_eq!(turned_away.verdict, Verdict::Broken);
+    assert!(!turned_away.is_as_expected());
+    let failure = turned_away.failure.expect("it says why");
+    assert_eq!(failure.actual, "the server turned us away: `Not now`");
+    let hint = failure.hint.expect("it says what can be done");
+    assert_eq!(hint, "come back later <https://example.org/2>");
+    assert_eq!(told(b"SSH-2.0-x\r\n", "mine-old").verdict, Verdict::Fail);
+    assert_eq!(told(b"Not now\r\n", MINISSH).verdict, Verdict::Fail);
+}
+
+#[test]
+fn the_entries_of_this_project_say_since_when_and_where_it_can_be_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/expected");
-    assert!(
-        !Expectations::load(&folder)
-            .expect("they parse")
-            .0
-            .is_empty()
-    );
+    let known = Expectations::load(&folder).expect("they parse");
+    assert!(!known.expected.is_empty());
+    for Of { path, entry, .. } in &known.expected {
+        let what = format!("{} in {}", entry.scenario.glob(), path.display());
+        assert!(entry.versions.is_some(), "{what} has no versions");
+        assert!(entry.link.is_some(), "{what} has no link");
+    }
 }

@@ -123,6 +123,9 @@ pub enum LetIn {
 pub struct ClientPart {
     /// The shell script that is the client.
     pub start: String,
+    /// Whether it opens its sessions with a window that no case has the time to fill.
+    #[serde(default)]
+    pub vast_window: bool,
     /// Whether it can send `$DRILL_PASSWORD`.
     #[serde(default)]
     pub password: bool,
@@ -276,6 +279,7 @@ impl Manifest {
             server_known_users: true,
             // What a manifest's variables have no word for.
             client_session_requests: false,
+            client_vast_window: client.is_some_and(|part| part.vast_window),
             rekey_limit: false,
         }
     }

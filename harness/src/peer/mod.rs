@@ -114,6 +114,8 @@ pub struct Capabilities {
     pub server_known_users: bool,
     /// As a client: asks for a shell, a terminal and variables, and says which signal ended it.
     pub client_session_requests: bool,
+    /// As a client: opens its sessions with a window that no case has the time to fill.
+    pub client_vast_window: bool,
     /// Begins key exchanges of its own when a [`RekeyLimit`] says so.
     pub rekey_limit: bool,
 }
@@ -133,6 +135,7 @@ impl Capabilities {
         server_session_requests: true,
         server_known_users: true,
         client_session_requests: true,
+        client_vast_window: false,
         rekey_limit: true,
     };
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::event::{Case, LeftOut};
+use super::event::{Case, LeftOut, Pairing};
 use super::{MINISSH, SCRIPTED};
 use crate::peer::PeerInfo;
 use crate::verdict::{Failure, Known, Outcome, Verdict};
@@ -53,6 +53,9 @@ struct Entry {
     role: Option<Role>,
     /// All versions, when it is not said.
     versions: Option<Versions>,
+    /// The ids that the other side may have; all, when it is not said.
+    #[serde(default, deserialize_with = "some_glob")]
+    with: Option<GlobMatcher>,
     verdict: OneOrMore,
     reason: String,
     link: Option<String>,
@@ -77,6 +80,10 @@ fn glob<'de, D: Deserializer<'de>>(from: D) -> Result<GlobMatcher, D::Error> {
     let text = String::deserialize(from)?;
     let glob = Glob::new(&text).map_err(|e| D::Error::custom(e.kind()))?;
     Ok(glob.compile_matcher())
+}
+
+fn some_glob<'de, D: Deserializer<'de>>(from: D) -> Result<Option<GlobMatcher>, D::Error> {
+    glob(from).map(Some)
 }
 
 /// A file that cannot be used.
@@ -196,13 +203,16 @@ impl Expectations {
     }
 
     /// The entries that no case of a full selection is about, although a peer of theirs was there.
+    /// One about two that meet may be of a run of every pair.
     #[must_use]
     pub fn stale(&self, cases: &[std::sync::Arc<Case>], peers: &[PeerInfo]) -> Vec<LeftOut> {
         let is_stale = |each: &&Of<Entry>| {
             let is_here = peers
                 .iter()
                 .any(|peer| !peer.is_live() && each.fits(peer) && each.can_be(peer));
-            is_here && !cases.iter().any(|case| each.is_about(case, peers))
+            is_here
+                && each.entry.with.is_none()
+                && !cases.iter().any(|case| each.is_about(case, peers))
         };
         let told = |each: &Of<Entry>| LeftOut {
             what: format!("{} in {}", each.entry.scenario.glob(), each.path.display()),
@@ -251,16 +261,22 @@ impl<T> Of<T> {
 
 impl Of<Entry> {
     fn is_about(&self, case: &Case, peers: &[PeerInfo]) -> bool {
+        let Pairing { client, server } = &case.pairing;
         let sides = [
-            (Role::Client, &case.pairing.client),
-            (Role::Server, &case.pairing.server),
+            (Role::Client, client, server),
+            (Role::Server, server, client),
         ];
         let is_ours = |id: &String| [MINISSH, SCRIPTED].contains(&id.as_str()) && *id != self.peer;
         self.entry.scenario.is_match(&case.scenario.name)
-            && sides.into_iter().any(|(role, id)| {
+            && sides.into_iter().any(|(role, id, other)| {
                 let peer = peers.iter().find(|peer| peer.id == *id);
                 !is_ours(id)
                     && self.entry.role.is_none_or(|wanted| wanted == role)
+                    && self
+                        .entry
+                        .with
+                        .as_ref()
+                        .is_none_or(|with| with.is_match(other))
                     && peer.is_some_and(|peer| self.fits(peer))
             })
     }

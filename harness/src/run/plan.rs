@@ -247,6 +247,7 @@ fn client_can(client: &Capabilities, need: Need) -> bool {
         Need::SessionRequests => client.client_session_requests,
         // Who lets users in is the other side.
         Need::KnownUsers => true,
+        Need::FillableWindow => !client.client_vast_window,
         Need::RekeyLimit => client.rekey_limit,
     }
 }
@@ -259,6 +260,8 @@ fn server_can(server: &Capabilities, need: Need) -> bool {
         Need::Multiplex => !server.one_session,
         Need::SessionRequests => server.server_session_requests,
         Need::KnownUsers => server.server_known_users,
+        // Commands read what they are sent, and how much a server takes before that is small.
+        Need::FillableWindow => true,
         Need::RekeyLimit => server.rekey_limit,
     }
 }
@@ -271,6 +274,7 @@ fn cannot(need: Need) -> &'static str {
         Need::Multiplex => "cannot have several sessions on one connection",
         Need::SessionRequests => "knows of no shells, terminals, variables and signals here",
         Need::KnownUsers => "lets in whoever has the key or the password, whatever the name",
+        Need::FillableWindow => "opens windows that no case has the time to fill",
         Need::RekeyLimit => "cannot be told when to begin a key exchange",
     }
 }

@@ -99,6 +99,8 @@ pub enum Need {
     SessionRequests,
     /// As a server: no login but of users that it knows.
     KnownUsers,
+    /// As a client: windows that fill in the time that a case has.
+    FillableWindow,
     /// Key exchanges of its own after as many bytes or seconds as it is told.
     RekeyLimit,
 }

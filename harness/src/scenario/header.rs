@@ -25,13 +25,14 @@ const SUBJECTS: [(&str, Subject); 4] = [
     ("pair", Subject::Pair),
 ];
 
-pub(super) const NEEDS: [(&str, Need); 7] = [
+pub(super) const NEEDS: [(&str, Need); 8] = [
     ("strict-kex", Need::StrictKex),
     ("prefers-curve25519", Need::PrefersCurve25519),
     ("password", Need::Password),
     ("multiplex", Need::Multiplex),
     ("session-requests", Need::SessionRequests),
     ("known-users", Need::KnownUsers),
+    ("fillable-window", Need::FillableWindow),
     ("rekey-limit", Need::RekeyLimit),
 ];
 

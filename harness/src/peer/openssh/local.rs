@@ -85,6 +85,7 @@ impl LocalOpenSsh {
                 server_session_requests: true,
                 server_known_users: true,
                 client_session_requests: true,
+                client_vast_window: false,
                 rekey_limit: true,
             },
         };

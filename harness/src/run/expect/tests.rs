@@ -68,6 +68,25 @@ fn what_no_entry_is_about_must_pass() {
     }
 }
 
+#[test]
+fn an_entry_may_be_about_one_that_meets_another() {
+    let with = FILE.replace("verdict", "with = \"scripted\"\nverdict");
+    let verdict_with = |client: &str| {
+        let known = read(&with, "mine.toml").expect("it parses");
+        let case = fake::case(fake::scenario("auth/x"), client, "mine-old");
+        let outcome = known.compare(&case, &peers(), Outcome::new(Verdict::Fail, None));
+        outcome.is_as_expected()
+    };
+    assert!(verdict_with(SCRIPTED));
+    assert!(!verdict_with(MINISSH));
+    let known = read(&with, "mine.toml").expect("it parses");
+    assert_eq!(
+        known.stale(&[], &peers()).len(),
+        0,
+        "another run may have it"
+    );
+}
+
 /// Theirs may be set up in another way, so that a pass against what is known is none.
 #[test]
 fn what_somebody_else_started_is_known_by_what_it_calls_itself() {

@@ -251,12 +251,18 @@ impl Request {
                 ..Discovery::default()
             };
         }
-        let ids = self.roster.ids(args.all_peers);
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let (usual, all) = (self.roster.ids(args.all_peers), self.roster.ids(true));
+        let usual: Vec<&str> = usual.iter().map(String::as_str).collect();
+        let is_on = |id: &str| usual.contains(&id) || self.selection.asks_for_peer(id, &usual);
+        // Whom it could meet, of those that are here at all.
+        let others: Vec<&str> = all
+            .iter()
+            .map(String::as_str)
+            .filter(|id| is_on(id))
+            .collect();
         let wanted = |id: &str| {
-            let is_on = ids.contains(&id) || self.selection.asks_for_peer(id, &ids);
             let is_off = args.no_containers && self.roster.is_in_container(id);
-            is_on && !is_off && self.selection.wants_peer(id, &ids)
+            is_on(id) && !is_off && self.selection.wants_peer(id, &others)
         };
         let progress = |what: &str| drop(events.send(Event::Preparing(what.to_owned())));
         let mut found = self.roster.discover(&wanted, &progress);

@@ -107,9 +107,10 @@ wrongs! {
     TakesSecondKexinit "takes-second-kexinit" Both "kex rekey strict-kex";
     AnswersEarlyShare "answers-early-share" Server "kex";
     AnswersSecondShare "answers-second-share" Server "kex";
-    TakesTrailingShare "takes-trailing-share" Server "kex";
+    TakesTrailingShare "takes-trailing-share" Both "kex";
     TakesAnyShare "takes-any-share" Both "kex";
     TakesLowOrder "takes-low-order" Both "kex rekey";
+    HashesMaskedShare "hashes-masked-share" Client "kex";
     TakesAnySignature "takes-any-signature" Client "host-key rekey";
     TakesAnyHostKey "takes-any-host-key" Client "host-key";
     SkipsProofAtRekey "skips-proof-at-rekey" Client "rekey";

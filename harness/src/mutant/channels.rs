@@ -119,6 +119,9 @@ impl Machine {
         let keepalive = name.starts_with(b"keepalive");
         let ignores =
             self.is(Wrong::IgnoresGlobal) || !keepalive && self.is(Wrong::AnswersKeepaliveOnly);
+        if self.is(Wrong::PingsUnasked) {
+            self.send(&[192, 0, 0, 0, 0]);
+        }
         if wants && !ignores || self.is(Wrong::AnswersUnwanted) {
             let granted = self.is(Wrong::GrantsAnyGlobal) || !self.login.done;
             self.send(if granted { &[81] } else { &[82] });

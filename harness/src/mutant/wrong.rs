@@ -160,6 +160,7 @@ wrongs! {
     IgnoresEndOfStream "ignores-end-of-stream" Both "messages";
     DiesOfReset "dies-of-reset" Server "messages";
     IgnoresPing "ignores-ping" Both "messages";
+    PingsUnasked "pings-unasked" Both "messages";
     HangsAtPing "hangs-at-ping" Both "messages limits";
     HangsAtPong "hangs-at-pong" Both "messages";
     TakesAnswersOfServers "takes-answers-of-servers" Server "messages auth";

@@ -164,6 +164,7 @@ impl Machine {
             } else {
                 255
             },
+            even_padding: !self.is(Wrong::RefusesEvenPadding),
             payload_min: if self.is(Wrong::RefusesShortPayloads) {
                 4
             } else {

@@ -83,6 +83,7 @@ wrongs! {
     DropsRestOfSegment "drops-rest-of-segment" Both "packet";
     DropsPartialPackets "drops-partial-packets" Both "packet";
     RefusesLongPadding "refuses-long-padding" Both "packet";
+    RefusesEvenPadding "refuses-even-padding" Both "packet";
     RefusesShortPayloads "refuses-short-payloads" Both "packet";
     HangsAtNumberZero "hangs-at-number-zero" Both "packet";
     DoesNotCountIgnore "does-not-count-ignore" Both "packet messages";

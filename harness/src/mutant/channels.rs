@@ -413,8 +413,12 @@ impl Machine {
             b"exec" | b"shell" if self.is_server => self.start(number, &kind, r)?,
             b"pty-req" if self.is_server => {
                 r.string("TERM", STRING_MAX)?;
-                self.resize(number, r, true)?;
-                true
+                let grants = channel.size.is_none() && channel.ops.is_none()
+                    || self.is(Wrong::MakesTerminalsAgain);
+                if grants {
+                    self.resize(number, r, true)?;
+                }
+                grants
             }
             b"window-change" if self.is_server && !self.is(Wrong::EndsAtWindowChange) => {
                 self.resize(number, r, false)?;
@@ -425,7 +429,7 @@ impl Machine {
                 false
             }
             b"subsystem" => self.is(Wrong::RunsAnySubsystem),
-            b"env" => self.is(Wrong::TakesAnyVariable),
+            b"env" => self.on_variable(r)?,
             b"signal" if self.is(Wrong::DiesOfAnySignal) => return Err(Malformed),
             b"window-change" if self.is(Wrong::EndsAtWindowChange) => return Err(Malformed),
             b"exit-status" if !self.is_server => {
@@ -451,6 +455,15 @@ impl Machine {
         }
         self.run_commands();
         Ok(())
+    }
+
+    fn on_variable(&mut self, r: &mut Reader<'_>) -> Result<bool, Malformed> {
+        let name = r.string("name", STRING_MAX)?;
+        let value = r.string("value", STRING_MAX)?;
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'=';
+        let odd = name.is_empty() || !name.iter().all(is_plain) || value.len() > 8192;
+        self.hangs |= odd && self.is(Wrong::HangsAtOddVariables);
+        Ok(self.is(Wrong::TakesAnyVariable))
     }
 
     /// Makes a terminal, or gives the one that there is another size.

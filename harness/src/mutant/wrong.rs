@@ -237,6 +237,8 @@ wrongs! {
     RunsTwoCommands "runs-two-commands" Server "channel";
     RunsAnySubsystem "runs-any-subsystem" Server "session";
     TakesAnyVariable "takes-any-variable" Server "session";
+    HangsAtOddVariables "hangs-at-odd-variables" Server "session";
+    MakesTerminalsAgain "makes-terminals-again" Server "session limits";
     IgnoresNewSizes "ignores-new-sizes" Server "session";
     IgnoresSignals "ignores-signals" Server "session";
     DiesOfAnySignal "dies-of-any-signal" Server "session";

@@ -307,6 +307,17 @@ impl Machine {
         if !self.is_server && takes {
             self.report.stdout.extend_from_slice(&data);
         }
+        if self.is(Wrong::SendsEowToAll)
+            && let Some(channel) = self.channels.open.get(&number)
+            && matches!(
+                channel.ops.as_ref().and_then(VecDeque::front),
+                Some(Op::Sleep(_))
+            )
+        {
+            let mut w = about(98, channel.remote);
+            w.string(b"eow@openssh.com").bool(false);
+            self.send(&w.into_bytes());
+        }
         if let Some(channel) = self.channels.open.get_mut(&number) {
             channel.used += data.len();
             // What is above the window is dropped, as is allowed.

@@ -244,7 +244,8 @@ wrongs! {
     DiesOfAnySignal "dies-of-any-signal" Server "session";
     EndsAtWindowChange "ends-at-window-change" Server "session";
     EndsAtFlowControl "ends-at-flow-control" Client "channel";
-    EndsAtEow "ends-at-eow" Client "channel";
+    EndsAtEow "ends-at-eow" Both "channel";
+    SendsEowToAll "sends-eow-to-all" Server "channel";
     HangsAtOddCommands "hangs-at-odd-commands" Server "session";
     HangsAtSecondStatus "hangs-at-second-status" Client "channel";
     ReportsNoStatus "reports-no-status" Server "session channel";

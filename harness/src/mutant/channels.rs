@@ -359,9 +359,14 @@ impl Machine {
             return Ok(());
         }
         let hangs = self.is(Wrong::HangsAfterClose);
+        let waits = self.is(Wrong::WaitsForReply);
         let Some(channel) = self.channels.open.remove(&number) else {
             return Ok(());
         };
+        if waits && channel.awaits_reply {
+            self.hangs = true;
+            return Ok(());
+        }
         let close = about(97, channel.remote).into_bytes();
         if !channel.sent_close {
             self.send(&close);
@@ -444,7 +449,14 @@ impl Machine {
             b"signal" if self.is(Wrong::DiesOfAnySignal) => return Err(Malformed),
             b"window-change" if self.is(Wrong::EndsAtWindowChange) => return Err(Malformed),
             b"exit-status" if !self.is_server => {
-                self.report.exit_status = Some(r.u32("status")?);
+                let mut status = r.u32("status")?;
+                if let Some(first) = self.report.exit_status {
+                    self.hangs |= self.is(Wrong::HangsAtSecondStatus);
+                    if self.is(Wrong::AddsStatuses) {
+                        status = status.wrapping_add(first);
+                    }
+                }
+                self.report.exit_status = Some(status);
                 true
             }
             b"exit-signal" if !self.is_server => {

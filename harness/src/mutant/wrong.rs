@@ -248,6 +248,8 @@ wrongs! {
     SendsEowToAll "sends-eow-to-all" Server "channel";
     HangsAtOddCommands "hangs-at-odd-commands" Server "session";
     HangsAtSecondStatus "hangs-at-second-status" Client "channel";
+    AddsStatuses "adds-statuses" Client "channel";
+    WaitsForReply "waits-for-reply" Client "channel";
     ReportsNoStatus "reports-no-status" Server "session channel";
     ReportsOtherStatus "reports-other-status" Server "session channel";
     WaitsForLeftBehind "waits-for-left-behind" Server "session";

@@ -119,6 +119,9 @@ impl Machine {
         let keepalive = name.starts_with(b"keepalive");
         let ignores =
             self.is(Wrong::IgnoresGlobal) || !keepalive && self.is(Wrong::AnswersKeepaliveOnly);
+        if self.is(Wrong::PingsUnasked) {
+            self.send(&[192, 0, 0, 0, 0]);
+        }
         if wants && !ignores || self.is(Wrong::AnswersUnwanted) {
             let granted = self.is(Wrong::GrantsAnyGlobal) || !self.login.done;
             self.send(if granted { &[81] } else { &[82] });
@@ -304,6 +307,17 @@ impl Machine {
         if !self.is_server && takes {
             self.report.stdout.extend_from_slice(&data);
         }
+        if self.is(Wrong::SendsEowToAll)
+            && let Some(channel) = self.channels.open.get(&number)
+            && matches!(
+                channel.ops.as_ref().and_then(VecDeque::front),
+                Some(Op::Sleep(_))
+            )
+        {
+            let mut w = about(98, channel.remote);
+            w.string(b"eow@openssh.com").bool(false);
+            self.send(&w.into_bytes());
+        }
         if let Some(channel) = self.channels.open.get_mut(&number) {
             channel.used += data.len();
             // What is above the window is dropped, as is allowed.
@@ -345,9 +359,14 @@ impl Machine {
             return Ok(());
         }
         let hangs = self.is(Wrong::HangsAfterClose);
+        let waits = self.is(Wrong::WaitsForReply);
         let Some(channel) = self.channels.open.remove(&number) else {
             return Ok(());
         };
+        if waits && channel.awaits_reply {
+            self.hangs = true;
+            return Ok(());
+        }
         let close = about(97, channel.remote).into_bytes();
         if !channel.sent_close {
             self.send(&close);
@@ -410,8 +429,12 @@ impl Machine {
             b"exec" | b"shell" if self.is_server => self.start(number, &kind, r)?,
             b"pty-req" if self.is_server => {
                 r.string("TERM", STRING_MAX)?;
-                self.resize(number, r, true)?;
-                true
+                let grants = channel.size.is_none() && channel.ops.is_none()
+                    || self.is(Wrong::MakesTerminalsAgain);
+                if grants {
+                    self.resize(number, r, true)?;
+                }
+                grants
             }
             b"window-change" if self.is_server && !self.is(Wrong::EndsAtWindowChange) => {
                 self.resize(number, r, false)?;
@@ -422,11 +445,18 @@ impl Machine {
                 false
             }
             b"subsystem" => self.is(Wrong::RunsAnySubsystem),
-            b"env" => self.is(Wrong::TakesAnyVariable),
+            b"env" => self.on_variable(r)?,
             b"signal" if self.is(Wrong::DiesOfAnySignal) => return Err(Malformed),
             b"window-change" if self.is(Wrong::EndsAtWindowChange) => return Err(Malformed),
             b"exit-status" if !self.is_server => {
-                self.report.exit_status = Some(r.u32("status")?);
+                let mut status = r.u32("status")?;
+                if let Some(first) = self.report.exit_status {
+                    self.hangs |= self.is(Wrong::HangsAtSecondStatus);
+                    if self.is(Wrong::AddsStatuses) {
+                        status = status.wrapping_add(first);
+                    }
+                }
+                self.report.exit_status = Some(status);
                 true
             }
             b"exit-signal" if !self.is_server => {
@@ -448,6 +478,15 @@ impl Machine {
         }
         self.run_commands();
         Ok(())
+    }
+
+    fn on_variable(&mut self, r: &mut Reader<'_>) -> Result<bool, Malformed> {
+        let name = r.string("name", STRING_MAX)?;
+        let value = r.string("value", STRING_MAX)?;
+        let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'=';
+        let odd = name.is_empty() || !name.iter().all(is_plain) || value.len() > 8192;
+        self.hangs |= odd && self.is(Wrong::HangsAtOddVariables);
+        Ok(self.is(Wrong::TakesAnyVariable))
     }
 
     /// Makes a terminal, or gives the one that there is another size.

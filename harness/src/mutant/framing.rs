@@ -14,11 +14,17 @@ pub(super) struct Half {
 
 /// Which of the rules of framing are not kept.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not a state"
+)]
 pub(super) struct Lenience {
     pub(super) any_tag: bool,
     pub(super) any_alignment: bool,
     pub(super) any_padding: bool,
     pub(super) padding_max: u8,
+    /// Padding may be made of one byte.
+    pub(super) even_padding: bool,
     pub(super) payload_min: usize,
 }
 
@@ -88,6 +94,10 @@ impl Half {
         let short = padding < 4 && !lenience.any_padding;
         let payload_end = packet.len().saturating_sub(usize::from(padding));
         if short || padding > lenience.padding_max || payload_end < 5 + lenience.payload_min {
+            return Err(Unreadable);
+        }
+        let filling = &packet[payload_end..];
+        if !lenience.even_padding && filling.iter().all(|byte| *byte == filling[0]) {
             return Err(Unreadable);
         }
         let number = self.number;

@@ -478,12 +478,21 @@ impl Machine {
     fn on_reply(&mut self, body: &[u8]) -> Handled {
         let mut r = Reader::new(body);
         let host_key = r.string("host key", STRING_MAX)?.to_vec();
-        let theirs = r.string("share", STRING_MAX)?.to_vec();
+        let mut theirs = r.string("share", STRING_MAX)?.to_vec();
         let signature = r.string("signature", STRING_MAX)?.to_vec();
+        if !r.rest().is_empty() && !self.is(Wrong::TakesTrailingShare) {
+            return Err(Malformed);
+        }
         let Some(key) = self.kex.ephemeral.take() else {
             return Err(Malformed);
         };
         let secret = self.agree(&key, &theirs)?;
+        if let Some(high) = theirs
+            .last_mut()
+            .filter(|_| self.is(Wrong::HashesMaskedShare))
+        {
+            *high &= 0x7f;
+        }
         let hash = self.hash(&host_key, key.share(), &theirs, &secret);
         let again = self.kex.finished > 0 && self.is(Wrong::SkipsProofAtRekey);
         if !self.is(Wrong::TakesAnyHostKey) && !again {

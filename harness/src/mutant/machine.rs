@@ -164,6 +164,7 @@ impl Machine {
             } else {
                 255
             },
+            even_padding: !self.is(Wrong::RefusesEvenPadding),
             payload_min: if self.is(Wrong::RefusesShortPayloads) {
                 4
             } else {
@@ -189,7 +190,8 @@ impl Machine {
             return false;
         }
         let mut line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
-        let odd = line.len() > 253 || line.contains(&b'\r') || line.starts_with(b"SSH-2.1");
+        let other_minor = line.starts_with(b"SSH-2.") && !line.starts_with(b"SSH-2.0");
+        let odd = line.len() > 253 || line.contains(&b'\r') || other_minor;
         if odd && self.is(Wrong::HangsAtOddIdent)
             || line.iter().any(|byte| *byte >= 0x80) && self.is(Wrong::HangsAtUtf8)
         {

@@ -83,6 +83,7 @@ wrongs! {
     DropsRestOfSegment "drops-rest-of-segment" Both "packet";
     DropsPartialPackets "drops-partial-packets" Both "packet";
     RefusesLongPadding "refuses-long-padding" Both "packet";
+    RefusesEvenPadding "refuses-even-padding" Both "packet";
     RefusesShortPayloads "refuses-short-payloads" Both "packet";
     HangsAtNumberZero "hangs-at-number-zero" Both "packet";
     DoesNotCountIgnore "does-not-count-ignore" Both "packet messages";
@@ -107,9 +108,10 @@ wrongs! {
     TakesSecondKexinit "takes-second-kexinit" Both "kex rekey strict-kex";
     AnswersEarlyShare "answers-early-share" Server "kex";
     AnswersSecondShare "answers-second-share" Server "kex";
-    TakesTrailingShare "takes-trailing-share" Server "kex";
+    TakesTrailingShare "takes-trailing-share" Both "kex";
     TakesAnyShare "takes-any-share" Both "kex";
     TakesLowOrder "takes-low-order" Both "kex rekey";
+    HashesMaskedShare "hashes-masked-share" Client "kex";
     TakesAnySignature "takes-any-signature" Client "host-key rekey";
     TakesAnyHostKey "takes-any-host-key" Client "host-key";
     SkipsProofAtRekey "skips-proof-at-rekey" Client "rekey";
@@ -159,6 +161,7 @@ wrongs! {
     IgnoresEndOfStream "ignores-end-of-stream" Both "messages";
     DiesOfReset "dies-of-reset" Server "messages";
     IgnoresPing "ignores-ping" Both "messages";
+    PingsUnasked "pings-unasked" Both "messages";
     HangsAtPing "hangs-at-ping" Both "messages limits";
     HangsAtPong "hangs-at-pong" Both "messages";
     TakesAnswersOfServers "takes-answers-of-servers" Server "messages auth";
@@ -234,14 +237,19 @@ wrongs! {
     RunsTwoCommands "runs-two-commands" Server "channel";
     RunsAnySubsystem "runs-any-subsystem" Server "session";
     TakesAnyVariable "takes-any-variable" Server "session";
+    HangsAtOddVariables "hangs-at-odd-variables" Server "session";
+    MakesTerminalsAgain "makes-terminals-again" Server "session limits";
     IgnoresNewSizes "ignores-new-sizes" Server "session";
     IgnoresSignals "ignores-signals" Server "session";
     DiesOfAnySignal "dies-of-any-signal" Server "session";
     EndsAtWindowChange "ends-at-window-change" Server "session";
     EndsAtFlowControl "ends-at-flow-control" Client "channel";
-    EndsAtEow "ends-at-eow" Client "channel";
+    EndsAtEow "ends-at-eow" Both "channel";
+    SendsEowToAll "sends-eow-to-all" Server "channel";
     HangsAtOddCommands "hangs-at-odd-commands" Server "session";
     HangsAtSecondStatus "hangs-at-second-status" Client "channel";
+    AddsStatuses "adds-statuses" Client "channel";
+    WaitsForReply "waits-for-reply" Client "channel";
     ReportsNoStatus "reports-no-status" Server "session channel";
     ReportsOtherStatus "reports-other-status" Server "session channel";
     WaitsForLeftBehind "waits-for-left-behind" Server "session";

@@ -379,6 +379,7 @@ const SIGNED_OVER: FieldSpec = field(
         "another-user",
         "another-service",
         "another-session",
+        "query",
     ]),
 );
 

@@ -205,17 +205,18 @@ impl Endpoint<'_> {
 
     /// What the signature of `request` covers: what it has to, or something that differs in one field.
     fn covered(&self, request: &Message, send: &Send) -> Vec<u8> {
-        let other = |name: &str| {
-            let mut other = request.clone();
-            let fields = other.fields.iter_mut();
+        let with = |name: &str, other: Value| {
+            let mut request = request.clone();
+            let fields = request.fields.iter_mut();
             fields
                 .filter(|(field, _)| field.name == name)
-                .for_each(|(_, value)| *value = text("another"));
-            other.encode()
+                .for_each(|(_, value)| *value = other.clone());
+            self.signed_data(&request.encode())
         };
         match choice(send, "signed-over") {
-            Some(b"another-user") => self.signed_data(&other("user")),
-            Some(b"another-service") => self.signed_data(&other("service")),
+            Some(b"another-user") => with("user", text("another")),
+            Some(b"another-service") => with("service", text("another")),
+            Some(b"query") => with("signed", Value::Flag(false)),
             Some(b"another-session") => signed_data(&[0x5a; 32], &request.encode()),
             _ => self.signed_data(&request.encode()),
         }

@@ -323,7 +323,7 @@ fn pairs(peers: &[PeerInfo]) -> Vec<Candidate<'_>> {
         })
     };
     let mut pairs: Vec<_> = clients.flat_map(pair).collect();
-    pairs.sort_by_key(|pair| pair.rank());
+    pairs.sort_by_key(Candidate::rank);
     pairs
 }
 

@@ -153,7 +153,12 @@ fn a_password_lets_in_only_when_it_is_right() {
 
 #[test]
 fn a_signature_over_another_request_is_a_wrong_one() {
-    for over in ["another-user", "another-service", "another-session", "query"] {
+    for over in [
+        "another-user",
+        "another-service",
+        "another-session",
+        "query",
+    ] {
         let client = format!(
             "handshake\n> service-request\n< service-accept\n> userauth-request signed-over={over}\n< userauth-failure"
         );

@@ -60,10 +60,27 @@ pub struct Clause {
     pub tested_by: Vec<String>,
 }
 
+impl Clause {
+    /// Where it stands: `RFC 4253 §7.1`, `CVE-2025-26466`, `OpenSSH PROTOCOL, sshd_config`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let Self {
+            document, section, ..
+        } = self;
+        match document.as_str() {
+            "CVE" => format!("CVE-{section}"),
+            _ if section.starts_with(|c: char| c.is_ascii_digit()) => {
+                format!("{document} §{section}")
+            }
+            _ => format!("{document}, {section}"),
+        }
+    }
+}
+
 impl fmt::Display for Clause {
     /// The clause in short, as failures quote it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} §{}: {}", self.document, self.section, self.says)
+        write!(f, "{}: {}", self.place(), self.says)
     }
 }
 

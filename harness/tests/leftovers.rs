@@ -103,6 +103,16 @@ impl Run {
         assert!(self.said().contains("1 not run"), "{}", self.said());
         assert!(self.said().contains("stopping: "), "{}", self.said());
         assert!(!self.said().contains("FAIL"), "{}", self.said());
+        assert_eq!(self.temporary_folders(), Vec::<String>::new());
+    }
+
+    fn temporary_folders(&self) -> Vec<String> {
+        let all = fs::read_dir(self.folder.path()).expect("it is ours");
+        let names = all.flatten().map(|entry| entry.file_name());
+        names
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| name.starts_with("sshdrill-"))
+            .collect()
     }
 
     fn has_begun_here(&self) -> bool {

@@ -105,7 +105,8 @@ const LURE_EXAMPLES: &str = "\
 Examples:
   sshdrill lure 2222                      prints how OpenSSH and PuTTY come, and waits
   sshdrill lure 2222 'kex/*' --json out.json
-  sshdrill lure 2222 --listen 0.0.0.0     for a client on another machine";
+  sshdrill lure 2222 --listen 0.0.0.0     for a client on another machine
+  sshdrill lure 2222 --out cases          what did not pass leaves its packets there";
 
 /// Runs SSH scenarios against SSH implementations and gives verdicts.
 #[derive(Debug, Parser)]

@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::RunArgs;
 use super::prepare::Request;
 use super::{Exit, Stop};
-use crate::peer::{Broken, Peer, PeerInfo, container};
+use crate::peer::{Broken, Peer, PeerInfo, container, remove_folders};
 use crate::report::files::Files;
 use crate::report::record::gather::Gather;
 use crate::report::transcripts::Transcripts;
@@ -63,6 +63,7 @@ fn begin(args: &RunArgs, in_haste: impl FnOnce() + Send + 'static) -> Result<Int
     let in_haste = || {
         in_haste();
         drop(container::remove_own());
+        remove_folders();
     };
     Interrupt::on_signals(say_what_happens, in_haste)
         .map_err(|e| Stop::new(Exit::Environment, format!("cannot listen for signals: {e}")))
@@ -110,6 +111,7 @@ fn run_requested(args: &RunArgs, request: &Request, interrupt: &Interrupt) -> Re
         })
     };
     let (ended, removed) = container::leaving_none(run);
+    remove_folders();
     both(ended, removed)
 }
 

@@ -33,6 +33,7 @@ use ::minissh::trace::TraceEntry;
 use crate::verdict::{Capture, Log};
 
 pub use crate::verdict::Broken;
+pub use place::remove_folders;
 
 /// The id under which the scripted endpoint appears beside peers, so that none may have it.
 pub const SCRIPTED: &str = "scripted";

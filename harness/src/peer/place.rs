@@ -1,13 +1,14 @@
 //! Where the programs of a peer are run: on this machine or in a container. What is run is the same
 //! for both, so that peers know nothing of where they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -49,14 +50,14 @@ pub(super) enum Background {
 /// This machine as a [`Place`].
 #[derive(Debug)]
 pub(super) struct Here {
-    folder: TempDir,
+    folder: Folder,
     path: String,
 }
 
 impl Here {
     /// With a temporary folder of its own.
     pub(super) fn new() -> Result<Self, Broken> {
-        let folder = folder()?;
+        let folder = Folder::new()?;
         let path = folder.path().to_string_lossy().into_owned();
         Ok(Self { folder, path })
     }
@@ -70,7 +71,7 @@ impl Place for Here {
     }
 
     fn work(&self, inputs: &[Input<'_>], script: &str, limit: Duration) -> Result<Worked, Broken> {
-        let folder = tempfile::tempdir_in(&self.folder).map_err(preparing)?;
+        let folder = tempfile::tempdir_in(self.folder.path()).map_err(preparing)?;
         for (name, mode, content) in inputs {
             write_input(&folder.path().join(name), mode, content).map_err(preparing)?;
         }
@@ -128,15 +129,46 @@ fn outputs(folder: &Path) -> io::Result<Files> {
     Ok(files)
 }
 
-/// A temporary folder of ours.
-pub(super) fn folder() -> Result<TempDir, Broken> {
-    tempfile::Builder::new()
-        .prefix("sshdrill-")
-        .tempdir()
-        .map_err(|e| {
+/// A temporary folder of ours, which goes when this is dropped, at the latest by [`remove_folders`].
+#[derive(Debug)]
+pub(super) struct Folder(TempDir);
+
+/// The temporary folders that there are.
+static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+impl Folder {
+    pub(super) fn new() -> Result<Self, Broken> {
+        let made = tempfile::Builder::new().prefix("sshdrill-").tempdir();
+        let made = made.map_err(|e| {
             Broken::while_doing("cannot make a temporary folder", e)
                 .hint("TMPDIR says where temporary folders go")
-        })
+        })?;
+        folders().insert(made.path().to_owned());
+        Ok(Self(made))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        folders().remove(self.path());
+    }
+}
+
+fn folders() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the temporary folders of this process that are still there: a case that was left behind
+/// holds on to its own.
+pub fn remove_folders() {
+    for folder in std::mem::take(&mut *folders()) {
+        // Somebody else may just have done it.
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }
 
 /// Files by their names.

@@ -127,7 +127,13 @@ fn run_watched(turn: &Turn, options: &Options, play: &Arc<Play>) -> Option<Outco
     let (turn, play, deadline) = (turn.clone(), Arc::clone(play), options.deadline);
     let spawned = thread::Builder::new()
         .name(thread_name(&turn))
-        .spawn(move || drop(done.send(run_caught(&turn, deadline, &*play))));
+        .spawn(move || {
+            let outcome = run_caught(&turn, deadline, &*play);
+            // The peers go with the last who can play with them, which must not be a thread that nobody
+            // waits for.
+            drop(play);
+            drop(done.send(outcome));
+        });
     let ended = match spawned {
         Ok(_) => wait(&result, options, started),
         Err(error) => Ended::With(broken(

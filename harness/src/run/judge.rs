@@ -1,6 +1,6 @@
 //! Whether a client ended as a pair scenario demands, and if not, which line decided.
 
-use super::output::{difference, quoted};
+use super::output::{difference, quoted, quoted_end};
 use super::pair::{ExecLine, Script};
 use crate::peer::{ClientEnd, ExecOutcome, Signal};
 use crate::scenario::{ExpectedEnd, ExpectedOutput, Step, numbered};
@@ -97,7 +97,7 @@ fn judge_output(
     }
     let mut failure = failure(step, expected, actual);
     if !outcome.stderr.is_empty() && !matches!(demand, ExpectedOutput::Stderr(_)) {
-        failure.hint = Some(format!("stderr said {}", quoted(&outcome.stderr)));
+        failure.hint = Some(format!("stderr ended with {}", quoted_end(&outcome.stderr)));
     }
     Err(failure)
 }

@@ -53,11 +53,27 @@ pub(super) fn quoted(bytes: &[u8]) -> String {
     }
 }
 
+/// The end of a text, where programs say what is wrong: its last line, and what stands before it.
+pub(super) fn quoted_end(bytes: &[u8]) -> String {
+    let bytes = bytes.trim_ascii_end();
+    match bytes.len().checked_sub(SHOWN_BYTES_MAX) {
+        None | Some(0) => quoted(bytes),
+        Some(cut) => format!("…\"{}\"", bytes[cut..].escape_ascii()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scenario::Stream;
 
+    #[test]
+    fn the_end_of_a_long_text_is_shown() {
+        let text = [b"x".repeat(500), b"\nKeyError\n".to_vec()].concat();
+        let shown = quoted_end(&text);
+        assert!(shown.ends_with("KeyError\""), "{shown}");
+        assert_eq!(quoted_end(b"short\n"), "\"short\"");
+    }
     #[test]
     fn long_outputs_are_told_apart_by_hash_and_offset() {
         let expected = Stream::Seq(5_000).bytes(1);

@@ -89,7 +89,15 @@ pub fn plan(
         .iter()
         .filter(|s| selection.wants_scenario(&s.name, &names))
     {
-        for candidate in candidates(scenario.subject, peers) {
+        let candidates = candidates(scenario.subject, peers);
+        if candidates.is_empty() && scenario.subject == Subject::Pair {
+            plan.left_out.push(LeftOut {
+                what: scenario.name.clone(),
+                why: "a client and a server meet in it, and one of them is not here".to_owned(),
+                hint: None,
+            });
+        }
+        for candidate in candidates {
             let pairing = candidate.pairing();
             if !selection.wants_pairing(&pairing, &ids) {
                 continue;

@@ -459,6 +459,8 @@ impl Endpoint<'_> {
                 if incoming.is_end() || !matches!(incoming, Incoming::Message { .. }) {
                     return Ok(());
                 }
+                // The keys may change yet.
+                self.accept(&incoming)?;
             }
         }
         if self.ours.kexinit.is_some() {

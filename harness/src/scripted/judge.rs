@@ -240,7 +240,7 @@ impl Endpoint<'_> {
         Ok(true)
     }
 
-    fn accept(&mut self, incoming: &Incoming) -> Result<(), Stop> {
+    pub(super) fn accept(&mut self, incoming: &Incoming) -> Result<(), Stop> {
         match incoming {
             Incoming::Message { message, payload } => {
                 self.note_received(message, payload).map_err(Stop::subject)

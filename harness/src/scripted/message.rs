@@ -40,6 +40,14 @@ impl Message {
         if verb == Verb::raw() {
             return Ok(Self::raw(payload));
         }
+        match Self::decode_as(verb, reader) {
+            // The number is of another method then, such as INFO_REQUEST (RFC 4256 §3.2).
+            Err(_) if verb.message == Some(MessageId::USERAUTH_PK_OK) => Ok(Self::raw(payload)),
+            decoded => decoded,
+        }
+    }
+
+    fn decode_as(verb: &'static Verb, mut reader: Reader<'_>) -> Result<Self, DecodeError> {
         let mut message = Self::new(verb);
         for field in verb.fields {
             if field.kind.is_on_the_wire() && message.has(field) {

@@ -171,6 +171,16 @@ fn a_signature_over_another_request_is_a_wrong_one() {
     }
 }
 
+/// What number 60 means is up to the method.
+#[test]
+fn a_question_of_another_method_is_told_by_its_number() {
+    let ask = "handshake\n> service-request\n< service-accept\n> userauth-request method=keyboard-interactive\n";
+    let question = "handshake\n< service-request\n> service-accept\n< userauth-request\n> raw payload=#3c+string:\"\"+string:\"\"+string:\"\"+uint32:0\n";
+    passes(&play_both(&format!("{ask}< message number=60"), question).0);
+    let (client, _) = play_both(&format!("{ask}< userauth-pk-ok"), question);
+    assert_eq!(client.verdict, Verdict::Fail);
+}
+
 #[test]
 fn a_list_may_be_asked_not_to_have_a_name() {
     let ask = "handshake\n> service-request\n< service-accept\n> userauth-request method=none";

@@ -11,14 +11,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use super::build::{ASKING_MAX, Build};
 use super::dialect::{self, Release};
 use super::view::{AUTHORIZED_KEYS, PRIVSEP, View};
 use super::{SSHD_CONFIG, product, rekey_option, version};
 use crate::peer::keys::{self, LOGIN};
-use crate::peer::place::folder;
+use crate::peer::place::Folder;
 use crate::peer::process::{self, Daemon};
 use crate::peer::{Broken, RekeyLimit, RunningServer, ServerRecord, port};
 use crate::verdict::Log;
@@ -129,7 +127,7 @@ impl Server {
         address: IpAddr,
         rekey: RekeyLimit,
     ) -> Result<Result<Instance, String>, Broken> {
-        let folder = folder()?;
+        let folder = Folder::new()?;
         let free = |e| {
             Broken::while_doing(&format!("cannot listen on {address}"), e)
                 .hint("container peers need an engine that runs on this machine")
@@ -212,7 +210,7 @@ fn me() -> Result<String, Broken> {
 fn understood(build: &Build, sshd: &Path, mut config: String) -> Result<String, Broken> {
     /// More than this and it is no option that is wrong.
     const REFUSALS_MAX: usize = 8;
-    let folder = folder()?;
+    let folder = Folder::new()?;
     let (file, key) = (folder.path().join("sshd_config"), folder.path().join("key"));
     let writing = |e| Broken::while_doing("cannot write into a temporary folder", e);
     write_file(&key, keys::HOST, 0o600).map_err(writing)?;
@@ -232,7 +230,7 @@ fn understood(build: &Build, sshd: &Path, mut config: String) -> Result<String, 
 #[derive(Debug)]
 struct Instance {
     daemon: Daemon,
-    folder: TempDir,
+    folder: Folder,
     addr: SocketAddr,
     rekey: RekeyLimit,
     /// How much of its log belongs to cases that are over.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::peer::Broken;
 use crate::peer::keys::{self, LOGIN};
-use crate::peer::place::folder;
+use crate::peer::place::Folder;
 use crate::peer::process::{self, Daemon};
 
 /// Debian's directory for privilege separation; other systems install theirs.
@@ -69,7 +69,7 @@ impl View {
         if !tried.is_ok_and(|ran| ran.code == Some(0)) {
             return Ok(None);
         }
-        let folder = folder()?;
+        let folder = Folder::new()?;
         let keeping = opening(&["sh", "-c", KEEPING, "sh", &folder.path().to_string_lossy()]);
         let nowhere = File::options().write(true).open("/dev/null");
         let daemon = nowhere.and_then(|nowhere| Daemon::start(&keeping, nowhere));

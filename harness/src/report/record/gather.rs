@@ -213,7 +213,7 @@ fn key(case: &event::Case) -> (String, String, String) {
 
 fn clause_of(clause: &crate::requirement::Clause) -> Clause {
     Clause {
-        source: format!("{} §{}", clause.document, clause.section),
+        source: clause.place(),
         says: clause.says.clone(),
         consequence: clause.consequence.clone(),
     }

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::args::ExplainArgs;
-use super::prepare::program;
+use super::prepare::{anywhere, program};
 use super::{Exit, Stop, prepare};
 use crate::peer::PeerInfo;
 use crate::peer::catalogue::Roster;
 use crate::requirement::Catalogue;
-use crate::run::plan::{Again, Plan, Terms, plan};
+use crate::run::plan::{Again, Plan, Terms, plan, shell_quoted};
 use crate::run::selection::Selection;
 use crate::run::{MINISSH, SCRIPTED};
 use crate::scenario::{Need, Scenario, StepKind};
@@ -27,8 +27,16 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
     let others = found.count();
     let mut text = explained(scenario, &catalogue);
     text.push_str(&peers(scenario, &Roster::default().declared()));
+    let folder = args.scenarios.scenarios.as_deref();
+    let folder = folder.map(|path| format!(" --scenarios {}", shell_quoted(&anywhere(path))));
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "\nrun it      {} run {}", program(), scenario.name);
+    let _ = writeln!(
+        text,
+        "\nrun it      {} run {}{}",
+        program(),
+        scenario.name,
+        folder.unwrap_or_default()
+    );
     if others > 0 {
         let _ = writeln!(
             text,

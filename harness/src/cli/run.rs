@@ -185,7 +185,7 @@ fn conduct(
 
 /// Cases at a time where nobody says. They wait for sockets and sleeps more than for a processor.
 pub(super) fn usual_jobs() -> NonZeroUsize {
-    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(12).expect("twelve is not zero");
+    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
     let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     processors.saturating_mul(FOR_EACH_PROCESSOR)
 }

@@ -183,9 +183,10 @@ fn conduct(
     Ok(tally)
 }
 
-/// Cases at a time where nobody says. They wait for sockets and sleeps more than for a processor.
+/// Cases at a time where nobody says. They wait for sockets and sleeps more than for a processor: with
+/// twelve for each, both processors of two rested in the first seconds.
 pub(super) fn usual_jobs() -> NonZeroUsize {
-    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
+    const FOR_EACH_PROCESSOR: NonZeroUsize = NonZeroUsize::new(16).expect("sixteen is not zero");
     let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     processors.saturating_mul(FOR_EACH_PROCESSOR)
 }

@@ -131,7 +131,7 @@ fn outputs(folder: &Path) -> io::Result<Files> {
 
 /// A temporary folder of ours, which goes when this is dropped, at the latest by [`remove_folders`].
 #[derive(Debug)]
-pub(super) struct Folder(TempDir);
+pub(super) struct Folder(Option<TempDir>);
 
 /// The temporary folders that there are.
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -144,17 +144,20 @@ impl Folder {
                 .hint("TMPDIR says where temporary folders go")
         })?;
         folders().insert(made.path().to_owned());
-        Ok(Self(made))
+        Ok(Self(Some(made)))
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.0.path()
+        self.0.as_ref().map_or(Path::new(""), TempDir::path)
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        folders().remove(self.path());
+        let path = self.path().to_owned();
+        // First it goes, and then it is forgotten.
+        drop(self.0.take());
+        folders().remove(&path);
     }
 }
 
@@ -165,9 +168,11 @@ fn folders() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 /// Removes the temporary folders of this process that are still there: a case that was left behind
 /// holds on to its own.
 pub fn remove_folders() {
-    for folder in std::mem::take(&mut *folders()) {
-        // Somebody else may just have done it.
-        let _ = std::fs::remove_dir_all(folder);
+    const TRIES: usize = 3;
+    let left = std::mem::take(&mut *folders());
+    for folder in left {
+        // Whoever still runs there may write while it is emptied.
+        let _ = (0..TRIES).find(|_| std::fs::remove_dir_all(&folder).is_ok() || !folder.exists());
     }
 }
 

@@ -130,6 +130,13 @@ impl Expectations {
         let expected = file.expected.into_iter();
         self.expected
             .extend(expected.map(|entry| Of::new(path, entry)));
+        if file.turned_away.iter().any(TurnedAway::is_silent) {
+            return Err(ExpectError {
+                path: path.to_owned(),
+                why: "`says` of a [[turned-away]] is empty, which all that is sent begins with"
+                    .to_owned(),
+            });
+        }
         let turned_away = file.turned_away.into_iter();
         self.turned_away
             .extend(turned_away.map(|entry| Of::new(path, entry)));
@@ -143,7 +150,13 @@ impl Expectations {
     }
 
     fn about(&self, case: &Case, peers: &[PeerInfo]) -> Option<&Of<Entry>> {
-        self.expected.iter().find(|each| each.is_about(case, peers))
+        let about = || {
+            let all = self.expected.iter();
+            all.filter(|each| each.is_about(case, peers))
+        };
+        // What is known of two that meet comes before what is known of one of them.
+        let of_two = about().find(|each| each.entry.with.is_some());
+        of_two.or_else(|| about().next())
     }
 
     /// Why the server did not let the case begin, if that is what ended it.

@@ -53,7 +53,7 @@ pub(super) fn quoted(bytes: &[u8]) -> String {
     }
 }
 
-/// The end of a text, where programs say what is wrong: its last line, and what stands before it.
+/// The end of a text, where programs say what is wrong.
 pub(super) fn quoted_end(bytes: &[u8]) -> String {
     let bytes = bytes.trim_ascii_end();
     match bytes.len().checked_sub(SHOWN_BYTES_MAX) {
@@ -74,6 +74,7 @@ mod tests {
         assert!(shown.ends_with("KeyError\""), "{shown}");
         assert_eq!(quoted_end(b"short\n"), "\"short\"");
     }
+
     #[test]
     fn long_outputs_are_told_apart_by_hash_and_offset() {
         let expected = Stream::Seq(5_000).bytes(1);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::event::{Case, Event, LeftOut, Pairing, Participant};
-use super::selection::Selection;
+use super::selection::{PairingFilter, Selection};
 use super::shard::Shard;
 use super::{MINISSH, SCRIPTED, login};
 use crate::peer::{Capabilities, PeerInfo};
@@ -92,8 +92,8 @@ pub fn plan(
         let candidates = candidates(scenario.subject, peers);
         if candidates.is_empty() && scenario.subject == Subject::Pair {
             plan.left_out.push(LeftOut {
-                what: scenario.name.clone(),
-                why: "a client and a server meet in it, and one of them is not here".to_owned(),
+                what: format!("{} with anybody", scenario.name),
+                why: "it needs a client and a server, and one of them is not here".to_owned(),
                 hint: None,
             });
         }
@@ -111,6 +111,13 @@ pub fn plan(
                 }),
             }
         }
+    }
+    if plan.cases.is_empty() && selection.pairings.iter().any(PairingFilter::is_foreign) {
+        plan.left_out.push(LeftOut {
+            what: "everything else of what was selected".to_owned(),
+            why: "two that are both not ours meet in scenarios of pairs alone".to_owned(),
+            hint: None,
+        });
     }
     plan.participants = peers.iter().map(participant).collect();
     plan.drop_idle();

@@ -42,11 +42,7 @@ impl Selection {
 
     /// Whether a filter means this pairing of two others: it would select none of ours.
     fn names_foreign(&self, pairing: &Pairing) -> bool {
-        let is_foreign = |filter: &&PairingFilter| {
-            let mut sides = filter.sides().into_iter();
-            !sides.any(|side| side.is_whole(MINISSH) || side.is_whole(SCRIPTED))
-        };
-        let mut foreign = self.pairings.iter().filter(is_foreign);
+        let mut foreign = self.pairings.iter().filter(|filter| filter.is_foreign());
         foreign.any(|filter| filter.selects(pairing))
     }
 
@@ -173,6 +169,13 @@ impl PairingFilter {
     #[must_use]
     pub fn selects(&self, pairing: &Pairing) -> bool {
         self.client.is_whole(&pairing.client) && self.server.is_whole(&pairing.server)
+    }
+
+    /// Whether it selects nobody of ours.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let is_ours = |side: &Filter| side.is_whole(MINISSH) || side.is_whole(SCRIPTED);
+        !self.sides().into_iter().any(is_ours)
     }
 
     /// The client's filter and the server's, each of which is for a whole id.

@@ -182,4 +182,8 @@ fn the_entries_of_this_project_say_since_when_and_where_it_can_be_read() {
         assert!(entry.versions.is_some(), "{what} has no versions");
         assert!(entry.link.is_some(), "{what} has no link");
     }
+    for Of { path, entry, .. } in &known.turned_away {
+        let says_all = entry.versions.is_some() && entry.link.is_some();
+        assert!(says_all, "a [[turned-away]] in {}", path.display());
+    }
 }

@@ -16,10 +16,15 @@ pub(super) struct TurnedAway {
     /// All versions, when it is not said.
     pub(super) versions: Option<Versions>,
     reason: String,
-    link: Option<String>,
+    pub(super) link: Option<String>,
 }
 
 impl TurnedAway {
+    /// Whether it is about whatever is sent.
+    pub(super) fn is_silent(&self) -> bool {
+        self.says.is_empty()
+    }
+
     /// Whether the case did not pass, and this is what it was told on one of its connections.
     pub(super) fn ended(&self, outcome: &Outcome) -> bool {
         let is_told = |capture: &Capture| {

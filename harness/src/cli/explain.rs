@@ -9,10 +9,11 @@ use super::{Exit, Stop, prepare};
 use crate::peer::PeerInfo;
 use crate::peer::catalogue::Roster;
 use crate::requirement::Catalogue;
+use crate::run::event::subjects;
 use crate::run::plan::{Again, Plan, Terms, plan, shell_quoted};
 use crate::run::selection::Selection;
-use crate::run::{MINISSH, SCRIPTED};
 use crate::scenario::{Need, Scenario, StepKind};
+use crate::verdict::capture::Side;
 
 /// Says what a scenario asks, what happens in it, why it matters, and which peers it is for.
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
@@ -94,11 +95,11 @@ fn peers(scenario: &Arc<Scenario>, peers: &[PeerInfo]) -> String {
     );
     let (mut servers, mut clients) = (Vec::new(), Vec::new());
     for case in &cases {
-        let (client, server) = (&*case.pairing.client, &*case.pairing.server);
-        // Who faces whom follows from the scenario; the other side is told.
-        match client == SCRIPTED || (client == MINISSH && server != SCRIPTED) {
-            true => servers.push(server),
-            false => clients.push(client),
+        for (side, id) in subjects(&case.pairing.client, &case.pairing.server) {
+            match side {
+                Side::Server => servers.push(id),
+                Side::Client => clients.push(id),
+            }
         }
     }
     let mut text = "\n".to_owned();

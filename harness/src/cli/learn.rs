@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use super::args::LearnArgs;
 use super::runs::read;
 use super::{Exit, Stop};
-use crate::report::record::{Case, Record};
+use crate::report::record::Record;
+use crate::run::event::subjects;
 use crate::run::expect::Versions;
-use crate::run::{MINISSH, SCRIPTED};
 use crate::verdict::Verdict;
+use crate::verdict::capture::Side;
 
 /// Prints an entry for each case that was not as expected, by the file that it belongs in. What is
 /// proposed is for a person to judge: the reason is to be written.
@@ -47,13 +48,16 @@ fn proposals(report: &Record) -> BTreeMap<String, Vec<String>> {
         let Some(verdict) = verdict else {
             continue;
         };
-        let (role, id) = foreign(case);
+        // Whose doing it is when two others meet is for a person to find out.
+        let [(side, id)] = subjects(&case.client, &case.server)[..] else {
+            continue;
+        };
+        let role = match side {
+            Side::Client => "client",
+            Side::Server => "server",
+        };
         let participant = report.participants.iter().find(|each| each.id == id);
         let version = participant.and_then(|each| Versions::numbers(&each.version));
-        // Whose doing it is when two others meet is for a person to find out.
-        if !case.pairing().has_ours() {
-            continue;
-        }
         let behaviour = Behaviour {
             file: id.split('-').next().unwrap_or(id),
             scenario: &case.scenario,
@@ -139,13 +143,12 @@ fn ranges(seen: &BTreeSet<Vec<u64>>, tried: &BTreeSet<Vec<u64>>) -> Vec<Option<S
             .last()
             .and_then(|last| tried.iter().find(|each| *each > last));
         if seen.contains(run[0]) {
-            let from = below.map(|_| format!(">={}", dotted(run[0])));
+            // Where all do it, older ones that nobody tried may do it, too; and yet it needs a bound.
+            let begins = below.is_some() || above.is_none();
+            let from = begins.then(|| format!(">={}", dotted(run[0])));
             let to = above.map(|above| format!("<{}", dotted(above)));
             let bounds: Vec<_> = from.into_iter().chain(to).collect();
-            // All do it, and perhaps older ones, which nobody tried.
-            let all = || format!(">={}", dotted(run[0]));
-            let known = !bounds.is_empty();
-            ranges.push(Some(if known { bounds.join(", ") } else { all() }));
+            ranges.push(Some(bounds.join(", ")));
         }
         below = run.last();
     }
@@ -155,16 +158,6 @@ fn ranges(seen: &BTreeSet<Vec<u64>>, tried: &BTreeSet<Vec<u64>>) -> Vec<Option<S
 fn dotted(version: &[u64]) -> String {
     let numbers: Vec<_> = version.iter().map(u64::to_string).collect();
     numbers.join(".")
-}
-
-/// The side of a case that is not ours, with its role; of our own, the subject.
-fn foreign(case: &Case) -> (&'static str, &str) {
-    let is_ours = |id: &str| id == MINISSH || id == SCRIPTED;
-    if case.client == SCRIPTED || (is_ours(&case.client) && !is_ours(&case.server)) {
-        ("server", &case.server)
-    } else {
-        ("client", &case.client)
-    }
 }
 
 fn quoted(text: &str) -> String {

@@ -11,8 +11,6 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use super::process::{self, Daemon, Ran};
 use super::{Broken, Reach};
 
@@ -131,7 +129,7 @@ fn outputs(folder: &Path) -> io::Result<Files> {
 
 /// A temporary folder of ours, which goes when this is dropped, at the latest by [`remove_folders`].
 #[derive(Debug)]
-pub(super) struct Folder(Option<TempDir>);
+pub(super) struct Folder(PathBuf);
 
 /// The temporary folders that there are.
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -143,21 +141,21 @@ impl Folder {
             Broken::while_doing("cannot make a temporary folder", e)
                 .hint("TMPDIR says where temporary folders go")
         })?;
-        folders().insert(made.path().to_owned());
-        Ok(Self(Some(made)))
+        let path = made.keep();
+        folders().insert(path.clone());
+        Ok(Self(path))
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.0.as_ref().map_or(Path::new(""), TempDir::path)
+        &self.0
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let path = self.path().to_owned();
         // First it goes, and then it is forgotten.
-        drop(self.0.take());
-        folders().remove(&path);
+        let _ = std::fs::remove_dir_all(&self.0);
+        folders().remove(&self.0);
     }
 }
 

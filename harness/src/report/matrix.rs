@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 use super::record::{Case, Record};
 use super::sign::Sign;
-use crate::run::event::{MINISSH, SCRIPTED};
+use crate::run::event::subjects;
+use crate::verdict::capture::Side;
 
 /// A case that was planned and did not end.
 const UNFINISHED: char = '?';
@@ -45,23 +46,17 @@ impl Role {
     }
 }
 
-/// The columns that a case stands in: that of the side that is not ours, or both when neither is.
+/// The columns that a case stands in.
 pub(super) fn columns(case: &Case) -> Vec<Column<'_>> {
-    let server = Column {
-        peer: &case.server,
-        role: Role::Server,
+    let sides = subjects(&case.client, &case.server).into_iter();
+    let column = |(side, peer)| Column {
+        peer,
+        role: match side {
+            Side::Server => Role::Server,
+            Side::Client => Role::Client,
+        },
     };
-    let client = Column {
-        peer: &case.client,
-        role: Role::Client,
-    };
-    match (&*case.client, &*case.server) {
-        (SCRIPTED, _) => vec![server],
-        (_, SCRIPTED) => vec![client],
-        (MINISSH, _) => vec![server],
-        (_, MINISSH) => vec![client],
-        _ => vec![server, client],
-    }
+    sides.map(column).collect()
 }
 
 /// The peers that have a column, in the order of the participants.

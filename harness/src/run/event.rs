@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
+use crate::verdict::capture::Side;
 use crate::verdict::{Outcome, Verdict};
 
 /// The id of the implementation that is in this repository.
@@ -32,6 +33,20 @@ impl Pairing {
         sides
             .iter()
             .any(|id| [MINISSH, SCRIPTED].contains(&id.as_str()))
+    }
+}
+
+/// The sides that a case between these two is about: the one that is not ours, or both when neither is;
+/// of two that are ours, the one that the scripted endpoint faces, and else the server.
+#[must_use]
+pub fn subjects<'a>(client: &'a str, server: &'a str) -> Vec<(Side, &'a str)> {
+    let (as_client, as_server) = ((Side::Client, client), (Side::Server, server));
+    match (client, server) {
+        (SCRIPTED, _) => vec![as_server],
+        (_, SCRIPTED) => vec![as_client],
+        (MINISSH, _) => vec![as_server],
+        (_, MINISSH) => vec![as_client],
+        _ => vec![as_server, as_client],
     }
 }
 

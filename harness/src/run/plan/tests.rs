@@ -74,6 +74,20 @@ fn two_others_are_not_paired_unless_asked_for() {
     }
 }
 
+#[test]
+fn two_others_that_meet_in_no_scenario_are_told_why() {
+    let selection = Selection {
+        names: vec!["strict-kex".parse().expect("a filter")],
+        pairings: vec!["client-only:openssh-old".parse().expect("a pairing")],
+        ..Selection::default()
+    };
+    let plan = planned(&selection);
+    assert_eq!(plan.cases.len(), 0);
+    let why: Vec<&str> = plan.left_out.iter().map(|out| &*out.why).collect();
+    let pairs_alone = "two that are both not ours meet in scenarios of pairs alone";
+    assert_eq!(why, [pairs_alone]);
+}
+
 /// The command printed under a failure must select that case, alone, with the same randomness.
 #[test]
 fn the_rerun_command_selects_exactly_its_case() {
